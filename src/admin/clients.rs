@@ -1,0 +1,198 @@
+//! Clients: registered, listed, disabled, given new secrets, deleted.
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+
+use super::AdminError;
+use super::keys::KeyAdministration;
+use crate::domain::Timestamp;
+use crate::domain::client::{Client, ClientMetadata};
+use crate::domain::client_registration;
+use crate::domain::id::ClientId;
+use crate::domain::issuer::Issuer;
+use crate::domain::ports::{
+    ClientChange, Entropy, NewClient, NewSecret, SecretMint, SecretRotation, SecretRotationOrder,
+    Store,
+};
+
+/// How long the older secret goes on after a rotation, unless told otherwise: a day to roll the
+/// new one out.
+pub const DEFAULT_OVERLAP: TimeDelta = TimeDelta::days(1);
+
+/// The use cases around clients.
+#[derive(Clone)]
+pub struct ClientAdministration {
+    /// Where clients are kept.
+    pub store: Arc<dyn Store>,
+    /// Makes their secrets.
+    pub mint: Arc<dyn SecretMint>,
+    /// For ids that the server chooses.
+    pub entropy: Arc<dyn Entropy>,
+    /// Sees to it that there is a key for the client's algorithm.
+    pub keys: KeyAdministration,
+    /// Counts in the size of tokens.
+    pub issuer: Issuer,
+}
+
+/// A client with the secret that was made for it, which is shown this once.
+#[derive(Debug)]
+pub struct ClientWithSecret {
+    /// The client.
+    pub client: Client,
+    /// Its new secret.
+    pub secret: String,
+}
+
+/// How to rotate a secret.
+#[derive(Clone, Copy, Debug)]
+pub struct RotationWish {
+    /// How long the older secret goes on.
+    pub overlap: TimeDelta,
+    /// Rotate although two secrets are live; the older of them ends at once.
+    pub force: bool,
+}
+
+impl ClientAdministration {
+    /// Registers a client and makes its first secret.
+    ///
+    /// # Errors
+    /// When the registration breaks a rule or the id is taken.
+    pub async fn create(
+        &self,
+        id: Option<ClientId>,
+        metadata: ClientMetadata,
+        now: Timestamp,
+    ) -> Result<ClientWithSecret, AdminError> {
+        let (secret, secret_id, digest) = self.mint.mint_client_secret()?;
+        let secret_record = NewSecret {
+            id: secret_id,
+            digest,
+        };
+        let client = self
+            .create_with_secret(id, metadata, secret_record, now)
+            .await?;
+        Ok(ClientWithSecret { client, secret })
+    }
+
+    /// Registers a client whose secret is known already.
+    ///
+    /// # Errors
+    /// As [`Self::create`].
+    pub async fn create_with_secret(
+        &self,
+        id: Option<ClientId>,
+        metadata: ClientMetadata,
+        secret: NewSecret,
+        now: Timestamp,
+    ) -> Result<Client, AdminError> {
+        let id = match id {
+            Some(id) => id,
+            None => self.invent_id()?,
+        };
+        client_registration::check(&id, &metadata, &self.issuer)?;
+        self.keys
+            .ensure_signer(metadata.access_token_alg, now)
+            .await?;
+        let new = NewClient {
+            id: id.clone(),
+            metadata,
+            secret,
+        };
+        match self.store.create_client(&new, now).await? {
+            ClientChange::Changed => self.show(&id).await,
+            ClientChange::Unchanged | ClientChange::NoSuchClient => {
+                Err(AdminError::ClientExists(id))
+            }
+        }
+    }
+
+    /// A page of clients in the order of their ids.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn list(
+        &self,
+        after: Option<&ClientId>,
+        limit: u32,
+    ) -> Result<Vec<Client>, AdminError> {
+        Ok(self.store.list_clients(after, limit).await?)
+    }
+
+    /// One client.
+    ///
+    /// # Errors
+    /// When there is none of that id.
+    pub async fn show(&self, id: &ClientId) -> Result<Client, AdminError> {
+        self.store
+            .find_client(id)
+            .await?
+            .ok_or_else(|| AdminError::NoSuchClient(id.clone()))
+    }
+
+    /// Enables or disables a client. Doing so twice is no error.
+    ///
+    /// # Errors
+    /// When there is none of that id.
+    pub async fn set_enabled(
+        &self,
+        id: &ClientId,
+        enabled: bool,
+        now: Timestamp,
+    ) -> Result<Client, AdminError> {
+        match self.store.set_client_enabled(id, enabled, now).await? {
+            ClientChange::Changed | ClientChange::Unchanged => self.show(id).await,
+            ClientChange::NoSuchClient => Err(AdminError::NoSuchClient(id.clone())),
+        }
+    }
+
+    /// Gives a client a further secret and plans the end of the older one.
+    ///
+    /// # Errors
+    /// When two secrets are live already and the wish is not to force it.
+    pub async fn rotate_secret(
+        &self,
+        id: &ClientId,
+        wish: RotationWish,
+        now: Timestamp,
+    ) -> Result<ClientWithSecret, AdminError> {
+        let (secret, secret_id, digest) = self.mint.mint_client_secret()?;
+        let order = SecretRotationOrder {
+            secret: NewSecret {
+                id: secret_id,
+                digest,
+            },
+            others_end_at: now + wish.overlap,
+            force: wish.force,
+        };
+        match self.store.rotate_client_secret(id, &order, now).await? {
+            SecretRotation::Rotated => Ok(ClientWithSecret {
+                client: self.show(id).await?,
+                secret,
+            }),
+            SecretRotation::TwoAreLive => Err(AdminError::TwoSecretsAreLive(id.clone())),
+            SecretRotation::NoSuchClient => Err(AdminError::NoSuchClient(id.clone())),
+        }
+    }
+
+    /// Deletes a client and its secrets.
+    ///
+    /// # Errors
+    /// When there is none of that id.
+    pub async fn delete(&self, id: &ClientId, now: Timestamp) -> Result<(), AdminError> {
+        match self.store.delete_client(id, now).await? {
+            ClientChange::Changed => Ok(()),
+            ClientChange::Unchanged | ClientChange::NoSuchClient => {
+                Err(AdminError::NoSuchClient(id.clone()))
+            }
+        }
+    }
+
+    /// `c-` and 16 hexadecimal digits: short, and no UUID.
+    fn invent_id(&self) -> Result<ClientId, AdminError> {
+        let mut random = [0; 8];
+        self.entropy.fill(&mut random)?;
+        let id = format!("c-{:016x}", u64::from_be_bytes(random));
+        id.parse().map_err(|_| AdminError::Cancelled)
+    }
+}

@@ -1,0 +1,179 @@
+//! Signing keys: made ahead of time, rotated and imported by hand, revoked in an emergency.
+//!
+//! Each use case reads the table, plans with [`KeyChain`], and applies the plan by
+//! compare-and-swap; when another replica was first, it reads and plans again.
+
+use std::sync::Arc;
+
+use super::AdminError;
+use crate::domain::Timestamp;
+use crate::domain::algorithm::Algorithm;
+use crate::domain::id::Kid;
+use crate::domain::key::SigningKey;
+use crate::domain::key_schedule::{Activation, KeyChain, KeyPlan, PlannedKey, RotationPolicy};
+use crate::domain::ports::{KeyMaterial, KeyTransition, KeyVault, Store};
+
+/// How often a plan is made again before giving up.
+const ATTEMPTS: usize = 10;
+
+/// The use cases around signing keys.
+#[derive(Clone)]
+pub struct KeyAdministration {
+    /// Where keys are kept.
+    pub store: Arc<dyn Store>,
+    /// Makes and imports key pairs.
+    pub vault: Arc<dyn KeyVault>,
+    /// The durations of a key's life.
+    pub policy: RotationPolicy,
+}
+
+impl KeyAdministration {
+    /// All keys, also those that are gone: their public halves are kept.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn list(&self) -> Result<Vec<SigningKey>, AdminError> {
+        Ok(self.store.signing_keys().await?.0)
+    }
+
+    /// The ordinary work on one chain: whatever is due now.
+    ///
+    /// # Errors
+    /// When a key cannot be made or the database does not answer.
+    pub async fn upkeep(&self, algorithm: Algorithm, now: Timestamp) -> Result<(), AdminError> {
+        let plan =
+            |keys: &[SigningKey]| Ok(KeyChain::of(keys, algorithm).upkeep(now, &self.policy));
+        self.change(now, None, plan).await?;
+        Ok(())
+    }
+
+    /// Makes the first key of an algorithm where there is none.
+    ///
+    /// # Errors
+    /// As [`Self::upkeep`].
+    pub async fn ensure_signer(
+        &self,
+        algorithm: Algorithm,
+        now: Timestamp,
+    ) -> Result<(), AdminError> {
+        let keys = self.list().await?;
+        match KeyChain::of(&keys, algorithm).signer(now) {
+            Some(_) => Ok(()),
+            None => self.upkeep(algorithm, now).await,
+        }
+    }
+
+    /// Publishes the next key, or brings the waiting one forward.
+    ///
+    /// # Errors
+    /// As [`Self::upkeep`].
+    pub async fn rotate(
+        &self,
+        algorithm: Algorithm,
+        activation: Activation,
+        now: Timestamp,
+    ) -> Result<Vec<SigningKey>, AdminError> {
+        let plan = |keys: &[SigningKey]| {
+            Ok(KeyChain::of(keys, algorithm).rotate(now, activation, &self.policy))
+        };
+        self.change(now, None, plan).await
+    }
+
+    /// Takes a key pair in PEM into the chain of its algorithm.
+    ///
+    /// # Errors
+    /// When the PEM holds no acceptable key, or one that is known already.
+    pub async fn import(
+        &self,
+        pem: &str,
+        algorithm: Algorithm,
+        activation: Activation,
+        now: Timestamp,
+    ) -> Result<Vec<SigningKey>, AdminError> {
+        let material = self.vault.import(pem, algorithm)?;
+        let kid = material.kid.clone();
+        let plan = |keys: &[SigningKey]| {
+            if keys.iter().any(|key| key.kid == kid) {
+                return Err(AdminError::KeyExists(kid.clone()));
+            }
+            Ok(KeyChain::of(keys, algorithm).import(now, activation, &self.policy))
+        };
+        self.change(now, Some(material), plan).await
+    }
+
+    /// Withdraws a key at once; another takes its place if it was signing.
+    ///
+    /// # Errors
+    /// When there is no such live key.
+    pub async fn revoke(&self, kid: &Kid, now: Timestamp) -> Result<Vec<SigningKey>, AdminError> {
+        let plan = |keys: &[SigningKey]| {
+            keys.iter()
+                .find(|key| key.kid == *kid)
+                .map(|key| KeyChain::of(keys, key.algorithm))
+                .and_then(|chain| chain.revoke(kid, now, &self.policy))
+                .ok_or_else(|| AdminError::NoSuchKey(kid.clone()))
+        };
+        self.change(now, None, plan).await
+    }
+
+    /// Plans and applies until the plan meets the keys it was made for; answers the keys after it.
+    async fn change(
+        &self,
+        now: Timestamp,
+        mut material: Option<KeyMaterial>,
+        plan: impl Fn(&[SigningKey]) -> Result<KeyPlan, AdminError> + Send + Sync,
+    ) -> Result<Vec<SigningKey>, AdminError> {
+        for _ in 0..ATTEMPTS {
+            let (keys, seen) = self.store.signing_keys().await?;
+            let plan = plan(&keys)?;
+            if plan.is_empty() {
+                return Ok(keys);
+            }
+            let insert = match plan.new_key {
+                None => None,
+                Some(planned) => {
+                    let made = match material.take() {
+                        Some(made) if made.public_jwk.alg == planned.algorithm => made,
+                        _ => self.generate(planned.algorithm).await?,
+                    };
+                    // Kept for the next attempt: making an RSA key takes a while.
+                    material = Some(made.clone());
+                    Some(signing_key(planned, made, now))
+                }
+            };
+            let transition = KeyTransition {
+                insert,
+                reschedule: plan.reschedule,
+                revoke: plan.revoke,
+                destroy_private: plan.destroy_private,
+            };
+            if self
+                .store
+                .change_signing_keys(&transition, seen, now)
+                .await?
+            {
+                return self.list().await;
+            }
+        }
+        Err(AdminError::Contended)
+    }
+
+    async fn generate(&self, algorithm: Algorithm) -> Result<KeyMaterial, AdminError> {
+        let vault = Arc::clone(&self.vault);
+        let made = tokio::task::spawn_blocking(move || vault.generate(algorithm));
+        Ok(made.await.map_err(|_| AdminError::Cancelled)??)
+    }
+}
+
+fn signing_key(planned: PlannedKey, material: KeyMaterial, now: Timestamp) -> SigningKey {
+    SigningKey {
+        kid: material.kid,
+        algorithm: planned.algorithm,
+        slot: planned.slot,
+        public_jwk: material.public_jwk,
+        sealed_private: Some(material.sealed_private),
+        created_at: now,
+        schedule: planned.schedule,
+        revoked_at: None,
+    }
+}

@@ -1,0 +1,68 @@
+//! What administrators do, for the command line and for `/api/admin` alike.
+
+pub mod clients;
+pub mod keys;
+pub mod view;
+
+use std::sync::Arc;
+
+use crate::domain::client_registration::InvalidRegistration;
+use crate::domain::id::{ClientId, Kid};
+use crate::domain::ports::{Clock, KeyVaultError, NoEntropy, Store, StoreError};
+
+use clients::ClientAdministration;
+use keys::KeyAdministration;
+
+/// All use cases of administrators.
+#[derive(Clone)]
+pub struct Administration {
+    /// Clients.
+    pub clients: ClientAdministration,
+    /// Signing keys.
+    pub keys: KeyAdministration,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The database.
+    pub store: Arc<dyn Store>,
+}
+
+/// Why an administrative act was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// The registration breaks a rule.
+    #[error(transparent)]
+    InvalidRegistration(#[from] InvalidRegistration),
+    /// The id is taken.
+    #[error("there is a client {0} already")]
+    ClientExists(ClientId),
+    /// There is no such client.
+    #[error("there is no client {0}")]
+    NoSuchClient(ClientId),
+    /// Rotating would end a secret that may be in use.
+    #[error(
+        "client {0} has two live secrets already; wait until the older one has ended, or force \
+         the rotation, which ends the older one at once"
+    )]
+    TwoSecretsAreLive(ClientId),
+    /// There is no such key, or it is revoked already.
+    #[error("there is no live key {0}")]
+    NoSuchKey(Kid),
+    /// The key is in the table already.
+    #[error("key {0} has been imported already")]
+    KeyExists(Kid),
+    /// The key could not be made, read or opened.
+    #[error(transparent)]
+    Key(#[from] KeyVaultError),
+    /// The database did not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No random bytes.
+    #[error(transparent)]
+    NoEntropy(#[from] NoEntropy),
+    /// Other replicas changed the keys again and again in between.
+    #[error("the keys changed while this was under way; try again")]
+    Contended,
+    /// Work on another thread ended early.
+    #[error("the work was cancelled")]
+    Cancelled,
+}

@@ -1,0 +1,215 @@
+//! Builds the service from its parts; the only place that knows every layer.
+
+mod commands;
+mod demo_client;
+mod server;
+mod tls;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::admin::clients::ClientAdministration;
+use crate::admin::keys::KeyAdministration;
+use crate::admin::{AdminError, Administration};
+use crate::clock::SystemClock;
+use crate::config::{ConfigError, Settings};
+use crate::crypto::{
+    HmacSecretMint, MasterKey, MasterKeyError, MasterKeySource, SealedKeyVault, SystemEntropy,
+    demo_client_secret,
+};
+use crate::domain::issuer::Issuer;
+use crate::domain::ports::{
+    Entropy, KeyVaultError, MasterKeyFingerprint, SecretMint, Store, StoreError,
+};
+use crate::store::{self, DatabaseLocation, OpenError};
+use crate::telemetry::metrics::Metrics;
+
+pub use commands::main;
+pub use server::{Application, Purpose};
+
+/// Why the program did not start: one line for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A setting is wrong or missing.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The database cannot be used.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The master key cannot be used.
+    #[error(transparent)]
+    MasterKey(#[from] MasterKeyError),
+    /// The database belongs to another master key.
+    #[error(
+        "wrong master key: this database was set up with the master key {expected}…, but {place} \
+         holds {given}…; put back the master key that belongs to the database, or use another \
+         database"
+    )]
+    WrongMasterKey {
+        /// The fingerprint of the key that the database belongs to.
+        expected: MasterKeyFingerprint,
+        /// The fingerprint of the key that was found.
+        given: MasterKeyFingerprint,
+        /// Where it was found.
+        place: String,
+    },
+    /// The database belongs to a master key, and there is none.
+    #[error(
+        "the master key is missing: this database was set up with the master key {expected}…; put \
+         the file back as {place}"
+    )]
+    MissingMasterKey {
+        /// The fingerprint of the key that the database belongs to.
+        expected: MasterKeyFingerprint,
+        /// Where it should be.
+        place: String,
+    },
+    /// The database failed at the start.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The keys could not be prepared.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    /// A key could not be prepared.
+    #[error(transparent)]
+    Key(#[from] KeyVaultError),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// TLS files that cannot be used.
+    #[error("{0}")]
+    Tls(String),
+    /// `dev` outside the loopback interface.
+    #[error(
+        "dev serves on loopback addresses only, not on {0}: it seeds a demo client and takes plain \
+         http; for anything else run `tokensmith serve`"
+    )]
+    NotLoopback(SocketAddr),
+    /// No issuer can be made of the address.
+    #[error("{0}")]
+    Issuer(String),
+}
+
+/// The parts that work on the database, for the command line and the server alike.
+pub struct Parts {
+    /// The use cases of administrators.
+    pub administration: Administration,
+    issuer: Issuer,
+    entropy: Arc<dyn Entropy>,
+    mint: Arc<HmacSecretMint>,
+    metrics: Metrics,
+    demo_secret: String,
+}
+
+impl Parts {
+    /// Opens the database, finds the master key that belongs to it, and makes both on the first
+    /// start.
+    ///
+    /// # Errors
+    /// One line that names what is wrong and what would help.
+    pub async fn open(settings: &Settings, issuer: Issuer) -> Result<Self, StartError> {
+        prepare_data_dir(settings)?;
+        let metrics = Metrics::default();
+        let store = store::open(
+            &settings.database,
+            settings.database_connections,
+            metrics.store.clone(),
+        )
+        .await?;
+        let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::default());
+        let master = master_key(settings, &*store, &*entropy).await?;
+        let mint = Arc::new(HmacSecretMint::new(&master, Arc::clone(&entropy)));
+        let keys = KeyAdministration {
+            store: Arc::clone(&store),
+            vault: Arc::new(SealedKeyVault::new(&master, Arc::clone(&entropy))?),
+            policy: settings.rotation,
+        };
+        let clients = ClientAdministration {
+            store: Arc::clone(&store),
+            mint: Arc::clone(&mint) as Arc<dyn SecretMint>,
+            entropy: Arc::clone(&entropy),
+            keys: keys.clone(),
+            issuer: issuer.clone(),
+        };
+        let clock = Arc::new(SystemClock);
+        Ok(Self {
+            administration: Administration {
+                clients,
+                keys,
+                clock,
+                store,
+            },
+            issuer,
+            entropy,
+            mint,
+            metrics,
+            demo_secret: demo_client_secret(&master),
+        })
+    }
+}
+
+/// The issuer, or one made of the address to listen on, for commands that can do without.
+fn issuer_or_local(settings: &Settings, address: SocketAddr) -> Result<Issuer, StartError> {
+    match &settings.issuer {
+        Some(issuer) => Ok(issuer.clone()),
+        None => Issuer::parse(&format!("http://{address}"))
+            .or_else(|_| Issuer::parse("http://localhost"))
+            .map_err(|error| StartError::Issuer(error.to_string())),
+    }
+}
+
+/// The default home of the embedded database is made on demand; a place that somebody named is
+/// not, because it is likely mistyped.
+fn prepare_data_dir(settings: &Settings) -> Result<(), OpenError> {
+    let DatabaseLocation::Sqlite(path) = &settings.database else {
+        return Ok(());
+    };
+    let data_dir = &settings.data_dir;
+    if path.parent() != Some(data_dir) {
+        return Ok(());
+    }
+    std::fs::create_dir_all(data_dir).map_err(|error| {
+        OpenError(format!(
+            "cannot make the data directory {}: {error}",
+            data_dir.display()
+        ))
+    })
+}
+
+async fn master_key(
+    settings: &Settings,
+    store: &dyn Store,
+    entropy: &dyn Entropy,
+) -> Result<MasterKey, StartError> {
+    let source = &settings.master_key;
+    let place = match source {
+        MasterKeySource::Value(_) => "variable TOKENSMITH_MASTER_KEY".to_owned(),
+        MasterKeySource::File(path) => path.display().to_string(),
+        MasterKeySource::KeysDirectory(path) => path.join("master.key").display().to_string(),
+    };
+    let master = match (
+        MasterKey::load(source)?,
+        store.master_key_fingerprint().await?,
+    ) {
+        (Some(key), _) => key,
+        // A new key beside an old database would only hide that the old key is gone.
+        (None, Some(expected)) => return Err(StartError::MissingMasterKey { expected, place }),
+        (None, None) => MasterKey::create(&settings.keys_dir, entropy)?,
+    };
+    let given = master.fingerprint();
+    let expected = store.claim_for_master_key(given).await?;
+    if expected == given {
+        Ok(master)
+    } else {
+        Err(StartError::WrongMasterKey {
+            expected,
+            given,
+            place,
+        })
+    }
+}

@@ -1,0 +1,91 @@
+//! Gives each command what it works with.
+
+use std::process::ExitCode;
+
+use super::{Application, Parts, Purpose, StartError, issuer_or_local};
+use crate::admin::Administration;
+use crate::cli::{self, Command, Failure, SettingsArgs};
+use crate::config::Settings;
+use crate::telemetry::logs::{self, LogGuard};
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    // Prints usage errors itself and exits with 2.
+    let command = cli::parse();
+    match actix_web::rt::System::new().block_on(run(command)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            cli::report(&failure);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Dev(arguments) => dev(&arguments).await,
+        Command::Serve(arguments) => serve(&arguments).await,
+        Command::Client(command) => {
+            let administration = open(command.settings()).await?;
+            cli::client::run(command, &administration).await
+        }
+        Command::Keys(command) => {
+            let administration = open(command.settings()).await?;
+            cli::keys::run(command, &administration).await
+        }
+        Command::Token(command) => {
+            let now = crate::domain::ports::Clock::now(&crate::clock::SystemClock);
+            cli::token::run(command, now).await
+        }
+        Command::Config(command) => cli::config::run(command),
+        Command::Doctor(arguments) => {
+            let settings = arguments.settings.load();
+            let opened = match &settings {
+                Ok(settings) => open_with(settings).await.map_err(|error| error.to_string()),
+                Err(error) => Err(error.to_string()),
+            };
+            cli::doctor::run(&arguments, settings, opened).await
+        }
+        Command::Completions(arguments) => cli::completions::run(&arguments),
+    }
+}
+
+async fn dev(arguments: &SettingsArgs) -> Result<(), Failure> {
+    let settings = arguments.load()?;
+    let _logs = start_logs(&settings)?;
+    let application = Application::build(&settings, Purpose::Development).await?;
+    let secret = application.seed_demo_client().await?;
+    let address = format!("http://{}:{}", settings.listen.ip(), application.port());
+    cli::dev::welcome(&address, application.issuer().as_str(), secret.as_deref())?;
+    Ok(application.run_until_stopped().await?)
+}
+
+async fn serve(arguments: &SettingsArgs) -> Result<(), Failure> {
+    let settings = arguments.load()?;
+    let _logs = start_logs(&settings)?;
+    let application = Application::build(&settings, Purpose::Production).await?;
+    Ok(application.run_until_stopped().await?)
+}
+
+/// Opens the database for a command that works beside, or without, a running server.
+async fn open(arguments: &SettingsArgs) -> Result<Administration, Failure> {
+    Ok(open_with(&arguments.load()?).await?)
+}
+
+async fn open_with(settings: &Settings) -> Result<Administration, StartError> {
+    let issuer = issuer_or_local(settings, settings.listen)?;
+    Ok(Parts::open(settings, issuer).await?.administration)
+}
+
+fn start_logs(settings: &Settings) -> Result<LogGuard, Failure> {
+    let filter = logs::parse_filter(&settings.log_filter)
+        .map_err(|error| Failure::Message(error.to_string()))?;
+    Ok(logs::start(filter, settings.log_format))
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        Self::Message(error.to_string())
+    }
+}

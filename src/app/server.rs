@@ -1,0 +1,209 @@
+//! The HTTP server around the endpoints.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use actix_web::middleware::from_fn;
+use actix_web::{App, HttpServer, web};
+
+use super::{Parts, StartError, demo_client, tls};
+use crate::config::{ConfigError, Settings};
+use crate::domain::issuer::Issuer;
+use crate::grants::TokenService;
+use crate::http::{self, Endpoints};
+use crate::replica::{ClientCache, KeyRing, Replica};
+
+/// How long a client may take to send the head of a request.
+const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// A service that listens and is ready to run.
+pub struct Application {
+    server: Server,
+    replica: Replica,
+    parts: Parts,
+    port: u16,
+}
+
+/// What a service is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// `tokensmith dev`
+    Development,
+    /// `tokensmith serve`
+    Production,
+}
+
+impl Application {
+    /// Binds the address, opens the database, makes the first key where there is none, and loads
+    /// everything into memory.
+    ///
+    /// # Errors
+    /// One line that names what is wrong and what would help.
+    pub async fn build(settings: &Settings, purpose: Purpose) -> Result<Self, StartError> {
+        let address = settings.listen;
+        if purpose == Purpose::Development && !address.ip().is_loopback() {
+            return Err(StartError::NotLoopback(address));
+        }
+        let listen_error = |source| StartError::Listen { address, source };
+        let listener = TcpListener::bind(address).map_err(listen_error)?;
+        let address = listener.local_addr().map_err(listen_error)?;
+        let issuer = match (&settings.issuer, purpose) {
+            (Some(issuer), _) => issuer.clone(),
+            (None, Purpose::Development) => super::issuer_or_local(settings, address)?,
+            (None, Purpose::Production) => return Err(MISSING_ISSUER.into()),
+        };
+        let parts = Parts::open(settings, issuer.clone()).await?;
+        let replica = start_replica(&parts).await?;
+        let endpoints = web::Data::new(endpoints(settings, &parts, &replica));
+        let server = serve(settings, listener, endpoints)?;
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            issuer = %issuer,
+            address = %address,
+            database = %settings.database,
+            "listening"
+        );
+        Ok(Self {
+            server,
+            replica,
+            parts,
+            port: address.port(),
+        })
+    }
+
+    /// The port, which matters when the operating system has chosen it.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Registers the demo client on a database without clients; answers its secret while the
+    /// client still has that one.
+    ///
+    /// # Errors
+    /// When the database does not do it.
+    pub async fn seed_demo_client(&self) -> Result<Option<String>, StartError> {
+        let secret = demo_client::seed(&self.parts).await?;
+        self.replica.refresh().await?;
+        Ok(secret)
+    }
+
+    /// The issuer of the tokens.
+    #[must_use]
+    pub fn issuer(&self) -> &Issuer {
+        &self.parts.issuer
+    }
+
+    /// Serves until SIGTERM or SIGINT; then stops accepting, lets running requests finish, and
+    /// closes the database.
+    ///
+    /// # Errors
+    /// When the server fails.
+    pub async fn run_until_stopped(self) -> std::io::Result<()> {
+        let upkeep = tokio::spawn(self.replica.clone().keep_up());
+        let handle = self.server.handle();
+        tokio::spawn(async move {
+            stop_signal().await;
+            tracing::info!("stopping: no new connections; running requests may finish");
+            handle.stop(true).await;
+        });
+        let outcome = self.server.await;
+        upkeep.abort();
+        self.replica.write_secret_uses().await;
+        self.parts.administration.store.close().await;
+        tracing::info!("stopped");
+        outcome
+    }
+}
+
+const MISSING_ISSUER: ConfigError = ConfigError::Missing {
+    name: "issuer",
+    expected: "the https URL under which clients reach this server, such as https://login.example.com",
+    variable: "TOKENSMITH_ISSUER",
+    flag: "--issuer",
+};
+
+async fn start_replica(parts: &Parts) -> Result<Replica, StartError> {
+    let metrics = parts.metrics.clone();
+    let ring = KeyRing::new(
+        Arc::clone(&parts.administration.keys.vault),
+        parts.issuer.clone(),
+        metrics.signing.clone(),
+    );
+    let replica = Replica::start(
+        Arc::new(ClientCache::default()),
+        Arc::new(ring),
+        parts.administration.keys.clone(),
+        Arc::clone(&parts.administration.clock),
+        metrics,
+    );
+    Ok(replica.await?)
+}
+
+fn endpoints(settings: &Settings, parts: &Parts, replica: &Replica) -> Endpoints {
+    let service = TokenService {
+        issuer: parts.issuer.clone(),
+        access_token_lifetime: settings.access_token_ttl,
+        clients: Arc::clone(&replica.clients) as _,
+        secrets: Arc::clone(&parts.mint) as _,
+        keys: Arc::clone(&replica.keys) as _,
+        entropy: Arc::clone(&parts.entropy),
+    };
+    Endpoints::new(
+        service,
+        parts.administration.clone(),
+        (replica.clone(), parts.metrics.clone()),
+        settings.jwks_max_age,
+    )
+}
+
+fn serve(
+    settings: &Settings,
+    listener: TcpListener,
+    endpoints: web::Data<Endpoints>,
+) -> Result<Server, StartError> {
+    let address = settings.listen;
+    let server = HttpServer::new(move || {
+        App::new()
+            .wrap(from_fn(http::observe))
+            .configure(|config| http::mount(config, &endpoints))
+    })
+    .workers(settings.workers)
+    .client_request_timeout(REQUEST_HEAD_TIMEOUT)
+    .keep_alive(KEEP_ALIVE)
+    .shutdown_timeout(settings.shutdown_timeout.as_secs())
+    .disable_signals();
+    let server = match &settings.tls {
+        None => server.listen(listener),
+        Some(files) => server.listen_rustls_0_23(listener, tls::server_config(files)?),
+    };
+    Ok(server
+        .map_err(|source| StartError::Listen { address, source })?
+        .run())
+}
+
+#[cfg(unix)]
+async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut interrupt)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
+        tracing::error!("cannot listen for signals; only a kill will stop this process");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+#[cfg(not(unix))]
+async fn stop_signal() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

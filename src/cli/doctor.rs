@@ -1,0 +1,192 @@
+//! `tokensmith doctor`: finds out what is wrong before the night does.
+
+use clap::Args;
+use serde::Serialize;
+
+use super::settings_args::SettingsArgs;
+use super::{Failure, output};
+use crate::admin::Administration;
+use crate::config::{ConfigError, Settings};
+use crate::domain::algorithm::Algorithm;
+use crate::domain::key_schedule::KeyChain;
+
+/// `tokensmith doctor`
+#[derive(Args)]
+pub struct DoctorArgs {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Where to look.
+    #[command(flatten)]
+    pub settings: SettingsArgs,
+}
+
+/// How one check ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Verdict {
+    Ok,
+    Warning,
+    Failed,
+}
+
+#[derive(Debug, Serialize)]
+struct Finding {
+    check: &'static str,
+    verdict: Verdict,
+    detail: String,
+}
+
+impl Finding {
+    fn new(check: &'static str, verdict: Verdict, detail: impl Into<String>) -> Self {
+        Self {
+            check,
+            verdict,
+            detail: detail.into(),
+        }
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When it is not done.
+pub async fn run(
+    arguments: &DoctorArgs,
+    settings: Result<Settings, ConfigError>,
+    opened: Result<Administration, String>,
+) -> Result<(), Failure> {
+    let findings = examine(settings, opened).await;
+    let failed = findings
+        .iter()
+        .any(|finding| finding.verdict == Verdict::Failed);
+    if arguments.json {
+        output::json(&findings)?;
+    } else {
+        for Finding {
+            check,
+            verdict,
+            detail,
+        } in &findings
+        {
+            let mark = match verdict {
+                Verdict::Ok => "ok     ",
+                Verdict::Warning => "WARNING",
+                Verdict::Failed => "FAILED ",
+            };
+            output::line(&format!("{mark}  {check:13}  {detail}"))?;
+        }
+    }
+    if failed {
+        Err(Failure::Reported)
+    } else {
+        Ok(())
+    }
+}
+
+async fn examine(
+    settings: Result<Settings, ConfigError>,
+    opened: Result<Administration, String>,
+) -> Vec<Finding> {
+    let settings = match settings {
+        Ok(settings) => settings,
+        Err(error) => return vec![Finding::new("settings", Verdict::Failed, error.to_string())],
+    };
+    let mut findings = vec![
+        Finding::new("settings", Verdict::Ok, "can be read"),
+        issuer(&settings),
+    ];
+    match opened {
+        Err(error) => findings.push(Finding::new("database", Verdict::Failed, error)),
+        Ok(administration) => {
+            let detail = format!("{} answers, and the master key fits", settings.database);
+            findings.push(Finding::new("database", Verdict::Ok, detail));
+            findings.push(clocks(&administration).await);
+            findings.extend(keys(&administration, &settings).await);
+        }
+    }
+    findings
+}
+
+fn issuer(settings: &Settings) -> Finding {
+    match &settings.issuer {
+        None => Finding::new(
+            "issuer",
+            Verdict::Warning,
+            "is not set; `tokensmith serve` needs it, `tokensmith dev` makes one of the address",
+        ),
+        Some(issuer) if issuer.is_https() || settings.listen.ip().is_loopback() => {
+            Finding::new("issuer", Verdict::Ok, issuer.to_string())
+        }
+        Some(issuer) => Finding::new(
+            "issuer",
+            Verdict::Warning,
+            format!(
+                "{issuer} is plain http, but the server listens on {}",
+                settings.listen
+            ),
+        ),
+    }
+}
+
+/// Replicas switch keys by the clock.
+async fn clocks(administration: &Administration) -> Finding {
+    const TOLERANCE_MS: i64 = 2_000;
+    match administration.store.database_time().await {
+        Err(error) => Finding::new("clock", Verdict::Failed, error.to_string()),
+        Ok(None) => Finding::new("clock", Verdict::Ok, "is that of this machine"),
+        Ok(Some(theirs)) => {
+            let difference = (administration.clock.now() - theirs).num_milliseconds();
+            let detail = format!("differs from that of the database by {difference} ms");
+            let verdict = if difference.abs() <= TOLERANCE_MS {
+                Verdict::Ok
+            } else {
+                Verdict::Warning
+            };
+            Finding::new("clock", verdict, detail)
+        }
+    }
+}
+
+async fn keys(administration: &Administration, settings: &Settings) -> Vec<Finding> {
+    let keys = match administration.keys.list().await {
+        Ok(keys) => keys,
+        Err(error) => {
+            return vec![Finding::new(
+                "signing keys",
+                Verdict::Failed,
+                error.to_string(),
+            )];
+        }
+    };
+    let now = administration.clock.now();
+    let mut findings = Vec::new();
+    for algorithm in Algorithm::ALL {
+        let chain = KeyChain::of(&keys, algorithm);
+        let finding = match chain.signer(now) {
+            None if algorithm == Algorithm::default() => Finding::new(
+                "signing keys",
+                Verdict::Warning,
+                format!("there is no {algorithm} key yet; the first start of the server makes it"),
+            ),
+            None => continue,
+            Some(key) => match administration.keys.vault.open(key) {
+                Err(error) => Finding::new("signing keys", Verdict::Failed, error.to_string()),
+                Ok(_) => {
+                    let until = key.schedule.retires_at;
+                    let is_late = now > until - settings.rotation.lead_time / 2
+                        && chain.pending(now).is_none();
+                    let detail = format!("{algorithm} key {} signs until {until}", key.kid);
+                    if is_late {
+                        let detail = format!("{detail}, and the next one is not published yet");
+                        Finding::new("signing keys", Verdict::Warning, detail)
+                    } else {
+                        Finding::new("signing keys", Verdict::Ok, detail)
+                    }
+                }
+            },
+        };
+        findings.push(finding);
+    }
+    findings
+}

@@ -1,0 +1,168 @@
+//! `tokensmith keys`
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use zeroize::Zeroizing;
+
+use super::settings_args::SettingsArgs;
+use super::{Failure, output};
+use crate::admin::{Administration, view};
+use crate::domain::algorithm::Algorithm;
+use crate::domain::id::Kid;
+use crate::domain::key::SigningKey;
+use crate::domain::key_schedule::Activation;
+
+/// `tokensmith keys`
+#[derive(Subcommand)]
+pub enum KeysCommand {
+    /// List the signing keys and when they sign
+    List(KeysArgs),
+    /// Publish the next key now; it signs after the lead time
+    Rotate(RotateArgs),
+    /// Take a private key in PEM (PKCS#8 or PKCS#1) into service
+    Import(ImportArgs),
+    /// Take a key out at once; tokens it has signed are refused as caches of the JWKS expire
+    Revoke(RevokeArgs),
+}
+
+/// What all key commands take.
+#[derive(Args)]
+pub struct KeysArgs {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    settings: SettingsArgs,
+}
+
+/// How to rotate.
+#[derive(Args)]
+pub struct RotateArgs {
+    /// The algorithm whose key is rotated
+    #[arg(long, value_name = "RS256|PS256|ES256|Ed25519", default_value_t)]
+    alg: Algorithm,
+    /// For emergencies: the new key signs at once
+    #[arg(long)]
+    now: bool,
+    #[command(flatten)]
+    keys: KeysArgs,
+}
+
+/// `tokensmith keys import`
+#[derive(Args)]
+pub struct ImportArgs {
+    /// The PEM file, or - for standard input
+    file: PathBuf,
+    #[command(flatten)]
+    rotate: RotateArgs,
+}
+
+/// `tokensmith keys revoke`
+#[derive(Args)]
+pub struct RevokeArgs {
+    /// The key id
+    #[arg(allow_hyphen_values = true)]
+    kid: Kid,
+    #[command(flatten)]
+    keys: KeysArgs,
+}
+
+impl KeysCommand {
+    /// The settings that were given with the command.
+    #[must_use]
+    pub fn settings(&self) -> &SettingsArgs {
+        match self {
+            Self::List(arguments) => &arguments.settings,
+            Self::Rotate(arguments) => &arguments.keys.settings,
+            Self::Import(arguments) => &arguments.rotate.keys.settings,
+            Self::Revoke(arguments) => &arguments.keys.settings,
+        }
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When the act is not done.
+pub async fn run(command: KeysCommand, administration: &Administration) -> Result<(), Failure> {
+    match command {
+        KeysCommand::List(arguments) => {
+            let keys = administration.keys.list().await?;
+            show(administration, &keys, arguments.json)
+        }
+        KeysCommand::Rotate(arguments) => rotate(&arguments, administration).await,
+        KeysCommand::Import(arguments) => import(&arguments, administration).await,
+        KeysCommand::Revoke(arguments) => {
+            let keys = administration
+                .keys
+                .revoke(&arguments.kid, administration.clock.now())
+                .await?;
+            show(administration, &keys, arguments.keys.json)
+        }
+    }
+}
+
+async fn rotate(arguments: &RotateArgs, administration: &Administration) -> Result<(), Failure> {
+    let now = administration.clock.now();
+    let keys = administration
+        .keys
+        .rotate(arguments.alg, arguments.activation(), now)
+        .await?;
+    show(administration, &keys, arguments.keys.json)
+}
+
+async fn import(arguments: &ImportArgs, administration: &Administration) -> Result<(), Failure> {
+    let pem = read(&arguments.file)?;
+    let rotate = &arguments.rotate;
+    let now = administration.clock.now();
+    let keys = administration
+        .keys
+        .import(&pem, rotate.alg, rotate.activation(), now)
+        .await?;
+    show(administration, &keys, rotate.keys.json)
+}
+
+impl RotateArgs {
+    fn activation(&self) -> Activation {
+        if self.now {
+            Activation::Immediately
+        } else {
+            Activation::AfterLeadTime
+        }
+    }
+}
+
+fn read(file: &Path) -> Result<Zeroizing<String>, Failure> {
+    let text = if file == Path::new("-") {
+        std::io::read_to_string(std::io::stdin())
+    } else {
+        std::fs::read_to_string(file)
+    };
+    text.map(Zeroizing::new)
+        .map_err(|error| Failure::Message(format!("cannot read {}: {error}", file.display())))
+}
+
+fn show(administration: &Administration, keys: &[SigningKey], json: bool) -> Result<(), Failure> {
+    let views = view::keys(keys, administration.clock.now());
+    if json {
+        return Ok(output::json(&views)?);
+    }
+    let rows: Vec<[String; 5]> = views
+        .iter()
+        .map(|key| {
+            let instant = |at: crate::domain::Timestamp| at.format("%Y-%m-%d %H:%M").to_string();
+            [
+                key.kid.clone(),
+                key.alg.to_owned(),
+                key.state.to_string(),
+                instant(key.active_from),
+                instant(key.retires_at),
+            ]
+        })
+        .collect();
+    Ok(output::table(
+        ["KEY", "ALG", "STATE", "SIGNS FROM (UTC)", "UNTIL"],
+        &rows,
+    )?)
+}

@@ -1,0 +1,85 @@
+//! The command line, one file per command. Results go to standard output, logs and errors to
+//! standard error. Exit codes: 0 done, 1 failed, 2 bad usage.
+
+pub mod client;
+pub mod completions;
+pub mod config;
+pub mod dev;
+pub mod doctor;
+pub mod keys;
+mod output;
+mod settings_args;
+pub mod token;
+
+use clap::{Parser, Subcommand};
+
+use crate::admin::AdminError;
+use crate::config::ConfigError;
+pub use settings_args::SettingsArgs;
+
+/// A stateless token service: RS256 access tokens, a published JWKS, offline verification.
+#[derive(Parser)]
+#[command(name = "tokensmith", version, about, propagate_version = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What to do.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Serve on this machine with an embedded database and a demo client.
+    Dev(SettingsArgs),
+    /// Serve in production: explicit issuer, nothing seeded.
+    Serve(SettingsArgs),
+    /// Register, list, disable and delete clients, and rotate their secrets.
+    #[command(subcommand)]
+    Client(client::ClientCommand),
+    /// List, rotate, import and revoke signing keys.
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
+    /// Look at a token, or verify it.
+    #[command(subcommand)]
+    Token(token::TokenCommand),
+    /// Check or print the settings.
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// Find out what is wrong with an installation.
+    Doctor(doctor::DoctorArgs),
+    /// Print a completion script for a shell.
+    Completions(completions::CompletionsArgs),
+}
+
+/// Why a command failed: one line for whoever typed it.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// A setting is wrong or missing.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The administrative act was not done.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    /// Anything else.
+    #[error("{0}")]
+    Message(String),
+    /// The reason has been printed already.
+    #[error("")]
+    Reported,
+    /// Standard output is gone.
+    #[error("cannot write the result: {0}")]
+    Output(#[from] std::io::Error),
+}
+
+/// Parses the command line of this process. Usage errors are printed and exit with 2.
+#[must_use]
+pub fn parse() -> Command {
+    Arguments::parse().command
+}
+
+/// Tells the person at the terminal why a command failed.
+pub fn report(failure: &Failure) {
+    let text = failure.to_string();
+    if !text.is_empty() {
+        output::error_line(&format!("error: {text}"));
+    }
+}

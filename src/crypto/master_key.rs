@@ -1,0 +1,300 @@
+//! The master key: 32 random bytes, the only secret outside the database. Everything else is
+//! derived from it (HKDF, RFC 5869, one label per use) or sealed by it.
+
+use std::fs;
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use ring::hkdf;
+use zeroize::Zeroizing;
+
+use crate::domain::ports::{Entropy, MasterKeyFingerprint, NoEntropy};
+
+const FILE_NAME: &str = "master.key";
+
+/// Separates this program's derivations from any other use of the same bytes.
+const SALT: &[u8] = b"tokensmith/v1";
+
+/// The master key. Zeroed when dropped; it has no `Debug`.
+pub struct MasterKey(Zeroizing<[u8; 32]>);
+
+/// Where the master key comes from.
+#[derive(Clone)]
+pub enum MasterKeySource {
+    /// The value itself in base64, from `TOKENSMITH_MASTER_KEY`.
+    Value(Zeroizing<String>),
+    /// The file that `TOKENSMITH_MASTER_KEY_FILE` names, for example a mounted secret.
+    File(PathBuf),
+    /// `master.key` in the keys directory; made on the first start.
+    KeysDirectory(PathBuf),
+}
+
+/// Why there is no master key.
+#[derive(Debug, thiserror::Error)]
+pub enum MasterKeyError {
+    /// The value is not 32 bytes in base64.
+    #[error("{origin} is not a master key: expected 32 bytes in base64 (44 characters)")]
+    Malformed {
+        /// File or variable.
+        origin: String,
+    },
+    /// Others may read the file.
+    #[error(
+        "{path} can be read by others (mode {mode:04o}); run: chmod 600 {path}",
+        path = path.display()
+    )]
+    ReadableByOthers {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// The file cannot be read or written.
+    #[error("{action} {}: {source}", path.display())]
+    File {
+        /// What was tried.
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// The configured file is missing.
+    #[error("{} does not exist; it should hold the master key", .0.display())]
+    Missing(PathBuf),
+    /// No random bytes.
+    #[error(transparent)]
+    NoEntropy(#[from] NoEntropy),
+}
+
+impl MasterKey {
+    /// Reads the master key. `None` when the keys directory has none yet.
+    pub fn load(source: &MasterKeySource) -> Result<Option<Self>, MasterKeyError> {
+        match source {
+            MasterKeySource::Value(text) => {
+                Self::parse(text, || "TOKENSMITH_MASTER_KEY".to_owned()).map(Some)
+            }
+            MasterKeySource::File(path) => match Self::read(path)? {
+                Some(key) => Ok(Some(key)),
+                None => Err(MasterKeyError::Missing(path.clone())),
+            },
+            MasterKeySource::KeysDirectory(directory) => Self::read(&directory.join(FILE_NAME)),
+        }
+    }
+
+    /// Makes a master key in the keys directory. When another process was first, its key is read:
+    /// the file appears under its name only when it is complete.
+    pub fn create(directory: &Path, entropy: &dyn Entropy) -> Result<Self, MasterKeyError> {
+        create_private_directory(directory)?;
+        let mut key = Zeroizing::new([0; 32]);
+        entropy.fill(&mut *key)?;
+        let mut suffix = [0; 8];
+        entropy.fill(&mut suffix)?;
+        let draft = directory.join(format!(".master.key.{:016x}", u64::from_be_bytes(suffix)));
+        let text = Zeroizing::new(STANDARD.encode(*key) + "\n");
+        write_private_file(&draft, text.as_bytes()).map_err(file_error("writing", &draft))?;
+        let path = directory.join(FILE_NAME);
+        let linked = fs::hard_link(&draft, &path);
+        fs::remove_file(&draft).map_err(file_error("removing", &draft))?;
+        match linked {
+            Ok(()) => Ok(Self(key)),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                Self::read(&path)?.ok_or(MasterKeyError::Missing(path))
+            }
+            Err(error) => Err(file_error("writing", &path)(error)),
+        }
+    }
+
+    /// 32 bytes for one use. The label names the use; two labels share nothing.
+    #[must_use]
+    pub fn derive(&self, label: &'static str) -> Zeroizing<[u8; 32]> {
+        let mut output = Zeroizing::new([0; 32]);
+        let info = [label.as_bytes()];
+        let derived = hkdf::Salt::new(hkdf::HKDF_SHA256, SALT)
+            .extract(&*self.0)
+            .expand(&info, hkdf::HKDF_SHA256)
+            .and_then(|material| material.fill(&mut *output));
+        // HKDF fails only for outputs over 255 blocks; this one is a single block.
+        debug_assert!(derived.is_ok());
+        output
+    }
+
+    /// Tells this key from others.
+    #[must_use]
+    pub fn fingerprint(&self) -> MasterKeyFingerprint {
+        let derived = self.derive("fingerprint");
+        let mut fingerprint = [0; 16];
+        fingerprint
+            .iter_mut()
+            .zip(derived.iter())
+            .for_each(|(to, from)| *to = *from);
+        MasterKeyFingerprint(fingerprint)
+    }
+
+    fn read(path: &Path) -> Result<Option<Self>, MasterKeyError> {
+        let text = match fs::read_to_string(path) {
+            Ok(text) => Zeroizing::new(text),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(file_error("reading", path)(error)),
+        };
+        refuse_when_readable_by_others(path)?;
+        Self::parse(&text, || path.display().to_string()).map(Some)
+    }
+
+    fn parse(text: &str, origin: impl Fn() -> String) -> Result<Self, MasterKeyError> {
+        let malformed = || MasterKeyError::Malformed { origin: origin() };
+        let bytes = Zeroizing::new(STANDARD.decode(text.trim()).map_err(|_| malformed())?);
+        let key: [u8; 32] = bytes.as_slice().try_into().map_err(|_| malformed())?;
+        Ok(Self(Zeroizing::new(key)))
+    }
+}
+
+fn file_error(
+    action: &'static str,
+    path: &Path,
+) -> impl FnOnce(std::io::Error) -> MasterKeyError + use<> {
+    let path = path.to_owned();
+    move |source| MasterKeyError::File {
+        action,
+        path,
+        source,
+    }
+}
+
+#[cfg(unix)]
+fn refuse_when_readable_by_others(path: &Path) -> Result<(), MasterKeyError> {
+    use std::os::unix::fs::PermissionsExt;
+    let metadata = fs::metadata(path).map_err(file_error("reading", path))?;
+    let mode = metadata.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(MasterKeyError::ReadableByOthers {
+            path: path.to_owned(),
+            mode,
+        });
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn refuse_when_readable_by_others(_path: &Path) -> Result<(), MasterKeyError> {
+    Ok(())
+}
+
+fn create_private_directory(directory: &Path) -> Result<(), MasterKeyError> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
+        .create(directory)
+        .map_err(file_error("creating", directory))
+}
+
+fn write_private_file(path: &Path, contents: &[u8]) -> std::io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    file.write_all(contents)?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::SystemEntropy;
+    use super::*;
+
+    fn directory() -> tempfile::TempDir {
+        tempfile::tempdir().unwrap()
+    }
+
+    #[test]
+    fn the_first_start_makes_a_key_that_only_its_owner_can_read() {
+        let keys = directory();
+        let home = keys.path().join("nested/keys");
+        let source = MasterKeySource::KeysDirectory(home.clone());
+        assert!(MasterKey::load(&source).unwrap().is_none());
+        let made = MasterKey::create(&home, &SystemEntropy::default()).unwrap();
+        let read = MasterKey::load(&source).unwrap().unwrap();
+        assert_eq!(made.fingerprint(), read.fingerprint());
+        assert_eq!(
+            fs::read_dir(&home).unwrap().count(),
+            1,
+            "no draft is left behind"
+        );
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = fs::metadata(home.join(FILE_NAME))
+                .unwrap()
+                .permissions()
+                .mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
+    }
+
+    #[test]
+    fn two_processes_that_start_together_end_up_with_one_key() {
+        let keys = directory();
+        let make = || MasterKey::create(keys.path(), &SystemEntropy::default()).unwrap();
+        let fingerprints: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8)
+                .map(|_| scope.spawn(|| make().fingerprint()))
+                .collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap())
+                .collect()
+        });
+        assert!(fingerprints.windows(2).all(|pair| pair[0] == pair[1]));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_key_file_that_others_can_read_is_refused_with_the_command_that_mends_it() {
+        use std::os::unix::fs::PermissionsExt;
+        let keys = directory();
+        MasterKey::create(keys.path(), &SystemEntropy::default()).unwrap();
+        let path = keys.path().join(FILE_NAME);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        let source = MasterKeySource::KeysDirectory(keys.path().to_owned());
+        let error = MasterKey::load(&source).err().unwrap().to_string();
+        assert!(error.contains("mode 0644"), "{error}");
+        assert!(
+            error.ends_with(&format!("chmod 600 {}", path.display())),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_value_that_is_no_key_names_where_it_came_from() {
+        for bad in [
+            "",
+            "short",
+            &STANDARD.encode([1; 31]),
+            &STANDARD.encode([1; 33]),
+        ] {
+            let source = MasterKeySource::Value(Zeroizing::new(bad.to_owned()));
+            let error = MasterKey::load(&source).err().unwrap().to_string();
+            assert!(
+                error.starts_with("TOKENSMITH_MASTER_KEY is not a master key"),
+                "{error}"
+            );
+        }
+        let missing = MasterKeySource::File("/nonexistent/master.key".into());
+        assert!(matches!(
+            MasterKey::load(&missing),
+            Err(MasterKeyError::Missing(_))
+        ));
+    }
+
+    #[test]
+    fn labels_share_nothing() {
+        let key = MasterKey(Zeroizing::new([7; 32]));
+        assert_ne!(*key.derive("a"), *key.derive("b"));
+        assert_eq!(*key.derive("a"), *key.derive("a"));
+    }
+}

@@ -1,0 +1,145 @@
+//! What a client gets of what it asks for: scope (RFC 6749 §3.3) and audience (RFC 8707 §2).
+
+use tokensmith_verify::{Audience, ScopeSet};
+
+use super::client::ClientMetadata;
+use super::error::{OAuthError, OAuthErrorCode};
+use super::issuer::Issuer;
+use super::resource::Resource;
+
+/// The scope that is granted at the token endpoint: what was asked for, all of which must be
+/// registered, or everything registered when nothing was asked for.
+pub fn grant_scope(requested: Option<&str>, registered: &ScopeSet) -> Result<ScopeSet, OAuthError> {
+    let Some(text) = requested else {
+        return Ok(registered.clone());
+    };
+    let invalid = |description| OAuthError::new(OAuthErrorCode::InvalidScope, description);
+    let requested: ScopeSet = text
+        .parse()
+        .map_err(|_| invalid("scope is a list of names separated by single spaces".to_owned()))?;
+    if requested.iter().all(|scope| registered.contains(scope)) {
+        return Ok(requested);
+    }
+    Err(invalid(if registered.is_empty() {
+        "this client is registered for no scope".to_owned()
+    } else {
+        format!("this client may ask for: {registered}")
+    }))
+}
+
+/// The audience that is granted: the resources asked for, all of which must be registered, or the
+/// first registered one, or the issuer when the client has none. Never empty.
+pub fn grant_audience(
+    requested: &[&str],
+    metadata: &ClientMetadata,
+    issuer: &Issuer,
+) -> Result<Audience, OAuthError> {
+    let invalid = |description| OAuthError::new(OAuthErrorCode::InvalidTarget, description);
+    let mut granted: Vec<String> = Vec::with_capacity(requested.len());
+    for text in requested {
+        let resource: Resource = text.parse().map_err(|_| {
+            invalid("resource is an absolute URI without fragment (RFC 8707 §2)".to_owned())
+        })?;
+        if !is_allowed(&resource, metadata, issuer) {
+            return Err(invalid(
+                "this client may not ask for this resource".to_owned(),
+            ));
+        }
+        if !granted.iter().any(|earlier| earlier == resource.as_str()) {
+            granted.push(resource.as_str().to_owned());
+        }
+    }
+    Ok(Audience::try_from(granted).unwrap_or_else(|_| default_audience(metadata, issuer)))
+}
+
+fn is_allowed(resource: &Resource, metadata: &ClientMetadata, issuer: &Issuer) -> bool {
+    let issuer_is_default = metadata.audiences.is_empty() && resource.as_str() == issuer.as_str();
+    issuer_is_default || metadata.audiences.contains(resource)
+}
+
+fn default_audience(metadata: &ClientMetadata, issuer: &Issuer) -> Audience {
+    Audience::one(
+        metadata
+            .audiences
+            .first()
+            .map_or(issuer.as_str(), Resource::as_str),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scopes(text: &str) -> ScopeSet {
+        text.parse().unwrap()
+    }
+
+    fn client(audiences: &[&str]) -> ClientMetadata {
+        ClientMetadata {
+            audiences: audiences.iter().map(|text| text.parse().unwrap()).collect(),
+            ..ClientMetadata::default()
+        }
+    }
+
+    fn audience(requested: &[&str], registered: &[&str]) -> Result<Vec<String>, OAuthErrorCode> {
+        let issuer = Issuer::parse("https://login.example.com").unwrap();
+        grant_audience(requested, &client(registered), &issuer)
+            .map(|audience| audience.iter().map(ToOwned::to_owned).collect())
+            .map_err(|error| error.code)
+    }
+
+    #[test]
+    fn without_a_scope_everything_registered_is_granted() {
+        assert_eq!(grant_scope(None, &scopes("a b")), Ok(scopes("a b")));
+    }
+
+    #[test]
+    fn a_scope_that_is_not_registered_or_not_well_formed_is_refused() {
+        assert_eq!(grant_scope(Some("b"), &scopes("a b")), Ok(scopes("b")));
+        for bad in ["c", "a c", "", " a", "a  b", "a\"", "a\\b", "ä"] {
+            let error = grant_scope(Some(bad), &scopes("a b")).unwrap_err();
+            assert_eq!(error.code, OAuthErrorCode::InvalidScope, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_audience_is_what_was_asked_for_or_the_first_registered_or_the_issuer() {
+        let (one, two) = ("https://one.example", "https://two.example");
+        assert_eq!(
+            audience(&[], &[]),
+            Ok(vec!["https://login.example.com".to_owned()])
+        );
+        assert_eq!(audience(&[], &[one, two]), Ok(vec![one.to_owned()]));
+        assert_eq!(
+            audience(&[two, one, two], &[one, two]),
+            Ok(vec![two.into(), one.into()])
+        );
+        assert_eq!(
+            audience(&["https://login.example.com"], &[]).map(|a| a.len()),
+            Ok(1)
+        );
+    }
+
+    #[test]
+    fn a_resource_that_is_not_registered_or_not_well_formed_is_refused() {
+        let one = "https://one.example";
+        for bad in [
+            "https://two.example",
+            "https://one.example/",
+            "one",
+            "",
+            "https://one.example#",
+        ] {
+            assert_eq!(
+                audience(&[bad], &[one]),
+                Err(OAuthErrorCode::InvalidTarget),
+                "{bad:?}"
+            );
+        }
+        assert_eq!(
+            audience(&["https://login.example.com"], &[one]),
+            Err(OAuthErrorCode::InvalidTarget),
+            "a client that is registered for an API gets no tokens for this server's own one",
+        );
+    }
+}

@@ -1,0 +1,75 @@
+//! The errors that the OAuth specifications define. They become HTTP in one place, `http::error`.
+
+use std::borrow::Cow;
+
+/// An error code of the token endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OAuthErrorCode {
+    /// [RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2): malformed, repeated or
+    /// missing parameter, or more than one way of authenticating.
+    InvalidRequest,
+    /// RFC 6749 §5.2: client authentication failed.
+    InvalidClient,
+    /// RFC 6749 §5.2: this client may not use this grant.
+    UnauthorizedClient,
+    /// RFC 6749 §5.2: the server does not know this grant.
+    UnsupportedGrantType,
+    /// RFC 6749 §5.2: the scope is malformed, unknown, or more than the client may ask for.
+    InvalidScope,
+    /// [RFC 8707 §2](https://www.rfc-editor.org/rfc/rfc8707#section-2): the resource is malformed,
+    /// unknown, or not for this client.
+    InvalidTarget,
+}
+
+impl OAuthErrorCode {
+    /// The `error` value on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "invalid_request",
+            Self::InvalidClient => "invalid_client",
+            Self::UnauthorizedClient => "unauthorized_client",
+            Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::InvalidScope => "invalid_scope",
+            Self::InvalidTarget => "invalid_target",
+        }
+    }
+}
+
+/// A refusal: the code for programs, the description for the people who write them. The
+/// description never repeats what was sent: a parameter put in the wrong place can be a secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {description}", .code.as_str())]
+pub struct OAuthError {
+    /// `error` on the wire.
+    pub code: OAuthErrorCode,
+    /// `error_description` on the wire.
+    pub description: Cow<'static, str>,
+}
+
+impl OAuthError {
+    /// A refusal with its explanation.
+    #[must_use]
+    pub fn new(code: OAuthErrorCode, description: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            code,
+            description: description.into(),
+        }
+    }
+
+    /// `invalid_request` with its explanation.
+    #[must_use]
+    pub fn invalid_request(description: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(OAuthErrorCode::InvalidRequest, description)
+    }
+
+    /// The one answer to every failed client authentication, so that it tells nothing about which
+    /// part was wrong.
+    #[must_use]
+    pub const fn invalid_client() -> Self {
+        Self {
+            code: OAuthErrorCode::InvalidClient,
+            description: Cow::Borrowed("client authentication failed"),
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! The one place where errors become HTTP: every body is JSON with `error` and
+//! `error_description`, and says nothing about the inside.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::{Method, StatusCode};
+use actix_web::{HttpResponse, ResponseError};
+use serde::Serialize;
+
+use crate::admin::AdminError;
+use crate::domain::error::{OAuthError, OAuthErrorCode};
+use crate::domain::ports::StoreError;
+use crate::grants::GrantError;
+
+/// Everything that an endpoint can answer instead of its result.
+#[derive(Debug)]
+pub(super) enum ApiError {
+    /// RFC 6749 §5.2. With `challenge`, the client had used the `Authorization` header.
+    OAuth { error: OAuthError, challenge: bool },
+    /// RFC 6750 §3: access to the administrative API.
+    Bearer(BearerError),
+    /// What an administrator asked for cannot be done.
+    Admin(AdminError),
+    /// A grant that failed inside.
+    Grant(GrantError),
+    /// A malformed request to the administrative API.
+    Malformed(Cow<'static, str>),
+    /// More than [`super::MAX_BODY_BYTES`].
+    BodyTooLarge,
+    /// There is no such endpoint.
+    NotFound,
+    /// The endpoint has other methods.
+    MethodNotAllowed(&'static [Method]),
+    /// A defect.
+    Internal(String),
+}
+
+/// The errors of RFC 6750 §3.1.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum BearerError {
+    /// No token: the challenge carries no error code.
+    Missing,
+    /// The header is malformed, or there are two.
+    InvalidRequest,
+    /// The token does not verify, for a reason that only the log tells.
+    InvalidToken(&'static str),
+    /// The token is good but lacks the scope.
+    InsufficientScope(&'static str),
+}
+
+/// How the request ended, for the log and the metrics; travels in the response's extensions.
+#[derive(Clone, Debug)]
+pub(super) struct Outcome {
+    pub(super) code: &'static str,
+    /// What went wrong inside; never shown to the caller.
+    pub(super) cause: Option<String>,
+}
+
+/// The answer that an error becomes.
+struct Answer {
+    status: StatusCode,
+    code: &'static str,
+    description: Cow<'static, str>,
+    header: Option<(header::HeaderName, HeaderValue)>,
+    cause: Option<String>,
+}
+
+impl ApiError {
+    fn answer(&self) -> Answer {
+        match self {
+            Self::OAuth { error, challenge } => oauth(error, *challenge),
+            Self::Bearer(error) => bearer(error),
+            Self::Admin(error) => admin(error),
+            Self::Grant(GrantError::Refused(error)) => oauth(error, false),
+            Self::Grant(error @ GrantError::NoSigningKey(_)) => unavailable(error.to_string()),
+            Self::Grant(
+                error @ (GrantError::Signing(_) | GrantError::NoEntropy(_) | GrantError::Claims(_)),
+            ) => internal(error.to_string()),
+            Self::Malformed(description) => Answer::new(
+                StatusCode::BAD_REQUEST,
+                "invalid_request",
+                description.clone(),
+            ),
+            Self::BodyTooLarge => Answer::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "invalid_request",
+                "the body is larger than 16 KiB",
+            ),
+            Self::NotFound => Answer::new(
+                StatusCode::NOT_FOUND,
+                "not_found",
+                "there is no such endpoint",
+            ),
+            Self::MethodNotAllowed(methods) => method_not_allowed(methods),
+            Self::Internal(cause) => internal(cause.clone()),
+        }
+    }
+}
+
+impl Answer {
+    fn new(
+        status: StatusCode,
+        code: &'static str,
+        description: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self {
+            status,
+            code,
+            description: description.into(),
+            header: None,
+            cause: None,
+        }
+    }
+
+    fn with_header(mut self, name: header::HeaderName, value: &str) -> Self {
+        self.header = HeaderValue::from_str(value).ok().map(|value| (name, value));
+        self
+    }
+
+    fn caused_by(mut self, cause: String) -> Self {
+        self.cause = Some(cause);
+        self
+    }
+}
+
+/// RFC 6749 §5.2: 400 for all codes but `invalid_client`, which is 401 and answers a client that
+/// used the `Authorization` header with a challenge.
+fn oauth(error: &OAuthError, challenge: bool) -> Answer {
+    let code = error.code.as_str();
+    match error.code {
+        OAuthErrorCode::InvalidClient => {
+            let answer = Answer::new(StatusCode::UNAUTHORIZED, code, error.description.clone());
+            if challenge {
+                let scheme = r#"Basic realm="tokensmith", charset="UTF-8""#;
+                answer.with_header(header::WWW_AUTHENTICATE, scheme)
+            } else {
+                answer
+            }
+        }
+        OAuthErrorCode::InvalidRequest
+        | OAuthErrorCode::UnauthorizedClient
+        | OAuthErrorCode::UnsupportedGrantType
+        | OAuthErrorCode::InvalidScope
+        | OAuthErrorCode::InvalidTarget => {
+            Answer::new(StatusCode::BAD_REQUEST, code, error.description.clone())
+        }
+    }
+}
+
+fn bearer(error: &BearerError) -> Answer {
+    let challenge = |status, code, description: &'static str, parameters: &str| {
+        let value = format!(r#"Bearer realm="tokensmith"{parameters}"#);
+        Answer::new(status, code, description).with_header(header::WWW_AUTHENTICATE, &value)
+    };
+    match error {
+        // RFC 6750 §3.1: without credentials the challenge carries no error; the body still says
+        // what is missing.
+        BearerError::Missing => challenge(
+            StatusCode::UNAUTHORIZED,
+            "invalid_token",
+            "this endpoint needs an access token in the Authorization header",
+            "",
+        ),
+        BearerError::InvalidRequest => challenge(
+            StatusCode::BAD_REQUEST,
+            "invalid_request",
+            "send one Authorization header of the form `Bearer TOKEN`",
+            r#", error="invalid_request""#,
+        ),
+        BearerError::InvalidToken(reason) => challenge(
+            StatusCode::UNAUTHORIZED,
+            "invalid_token",
+            "the access token is not valid here",
+            r#", error="invalid_token""#,
+        )
+        .caused_by((*reason).to_owned()),
+        BearerError::InsufficientScope(scope) => challenge(
+            StatusCode::FORBIDDEN,
+            "insufficient_scope",
+            "the access token lacks a scope that this endpoint needs",
+            &format!(r#", error="insufficient_scope", scope="{scope}""#),
+        ),
+    }
+}
+
+fn admin(error: &AdminError) -> Answer {
+    let text = error.to_string();
+    match error {
+        // RFC 7591 §3.2.2.
+        AdminError::InvalidRegistration(_) => {
+            Answer::new(StatusCode::BAD_REQUEST, "invalid_client_metadata", text)
+        }
+        AdminError::Key(error) => key(error),
+        AdminError::ClientExists(_)
+        | AdminError::TwoSecretsAreLive(_)
+        | AdminError::KeyExists(_) => Answer::new(StatusCode::CONFLICT, "conflict", text),
+        AdminError::NoSuchClient(_) | AdminError::NoSuchKey(_) => {
+            Answer::new(StatusCode::NOT_FOUND, "not_found", text)
+        }
+        AdminError::Store(StoreError::Unavailable(_)) | AdminError::Contended => unavailable(text),
+        AdminError::Store(StoreError::Corrupt(_) | StoreError::Failed(_))
+        | AdminError::NoEntropy(_)
+        | AdminError::Cancelled => internal(text),
+    }
+}
+
+fn key(error: &crate::domain::ports::KeyVaultError) -> Answer {
+    use crate::domain::ports::KeyVaultError as Key;
+    match error {
+        Key::NotAPrivateKey
+        | Key::Encrypted
+        | Key::WrongKind(_)
+        | Key::RsaSize(_)
+        | Key::RsaExponent => Answer::new(
+            StatusCode::BAD_REQUEST,
+            "invalid_request",
+            error.to_string(),
+        ),
+        Key::Sealed(_) | Key::Destroyed(_) | Key::Failed => internal(error.to_string()),
+    }
+}
+
+fn method_not_allowed(methods: &[Method]) -> Answer {
+    let allowed: Vec<&str> = methods.iter().map(Method::as_str).collect();
+    let allowed = allowed.join(", ");
+    let description = format!("this endpoint takes {allowed}");
+    Answer::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "invalid_request",
+        description,
+    )
+    .with_header(header::ALLOW, &allowed)
+}
+
+fn unavailable(cause: String) -> Answer {
+    let description = "the service cannot do this just now; try again";
+    Answer::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "temporarily_unavailable",
+        description,
+    )
+    .with_header(header::RETRY_AFTER, "1")
+    .caused_by(cause)
+}
+
+fn internal(cause: String) -> Answer {
+    let description = "the service failed; the log of the server says why";
+    Answer::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "server_error",
+        description,
+    )
+    .caused_by(cause)
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.answer().code)
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        self.answer().status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            error: &'a str,
+            error_description: &'a str,
+        }
+        let answer = self.answer();
+        let mut builder = HttpResponse::build(answer.status);
+        // RFC 6749 §5.1: nothing that concerns a credential is kept by caches.
+        builder.insert_header((header::CACHE_CONTROL, "no-store"));
+        if let Some(header) = answer.header {
+            builder.insert_header(header);
+        }
+        let mut response = builder.json(Body {
+            error: answer.code,
+            error_description: &answer.description,
+        });
+        response.extensions_mut().insert(Outcome {
+            code: answer.code,
+            cause: answer.cause,
+        });
+        response
+    }
+}
+
+impl From<AdminError> for ApiError {
+    fn from(error: AdminError) -> Self {
+        Self::Admin(error)
+    }
+}

@@ -1,0 +1,175 @@
+//! Form bodies (RFC 6749 appendix B), read strictly.
+
+use actix_web::dev::Payload;
+use actix_web::http::header;
+use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
+use futures_util::future::LocalBoxFuture;
+use percent_encoding::percent_decode_str;
+use zeroize::Zeroizing;
+
+use super::MAX_BODY_BYTES;
+use super::error::ApiError;
+use crate::domain::error::OAuthError;
+
+/// The parameters of a form. Zeroed when dropped: secrets travel in forms.
+pub(super) struct Form(Vec<(String, Zeroizing<String>)>);
+
+/// Why a body is not a form; the description goes to the caller.
+type Malformed = &'static str;
+
+impl Form {
+    /// The value of a parameter. RFC 6749 §3.2: one without a value counts as omitted.
+    pub(super) fn value(&self, name: &str) -> Option<&str> {
+        self.values(name).next()
+    }
+
+    /// The values of a parameter that may be repeated.
+    pub(super) fn values<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
+        self.0
+            .iter()
+            .filter(move |(given, value)| given == name && !value.is_empty())
+            .map(|(_, value)| value.as_str())
+    }
+
+    fn parse(body: &[u8]) -> Result<Self, Malformed> {
+        /// RFC 8707 §2 is the one specification that lets a parameter be repeated.
+        const REPEATABLE: &str = "resource";
+        let body = std::str::from_utf8(body).map_err(|_| "the form is not UTF-8")?;
+        let mut parameters: Vec<(String, Zeroizing<String>)> = Vec::new();
+        for pair in body.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let (name, value) = (decode(name)?, Zeroizing::new(decode(value)?));
+            // RFC 6749 §3.2: parameters must not be included more than once.
+            if name != REPEATABLE && parameters.iter().any(|(earlier, _)| *earlier == name) {
+                return Err("a parameter is repeated");
+            }
+            parameters.push((name, value));
+        }
+        Ok(Self(parameters))
+    }
+}
+
+/// Decodes `+` and `%XX`. An incomplete escape or text that is not UTF-8 is refused.
+pub(super) fn decode(text: &str) -> Result<String, Malformed> {
+    let mut rest = text.as_bytes();
+    while let Some(position) = rest.iter().position(|byte| *byte == b'%') {
+        let escape = rest.get(position + 1..position + 3);
+        if !escape.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) {
+            return Err("the form has an incomplete percent escape");
+        }
+        rest = rest.get(position + 3..).unwrap_or_default();
+    }
+    let spaced = text.replace('+', " ");
+    let decoded = percent_decode_str(&spaced).decode_utf8();
+    Ok(decoded.map_err(|_| "the form is not UTF-8")?.into_owned())
+}
+
+impl FromRequest for Form {
+    type Error = ApiError;
+    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let invalid = |description: Malformed| ApiError::OAuth {
+            error: OAuthError::invalid_request(description),
+            challenge: false,
+        };
+        let is_form = request
+            .content_type()
+            .eq_ignore_ascii_case("application/x-www-form-urlencoded");
+        let has_query = !request.query_string().is_empty();
+        let body = read_body(request, payload);
+        Box::pin(async move {
+            // RFC 6749 §2.3.1: credentials must not be in the URI; §3.2: parameters are sent in
+            // the body.
+            if has_query {
+                return Err(invalid("parameters belong into the body, not into the URL"));
+            }
+            if !is_form {
+                return Err(invalid(
+                    "the body must be application/x-www-form-urlencoded",
+                ));
+            }
+            Self::parse(&body.await?).map_err(invalid)
+        })
+    }
+}
+
+/// Reads a body of at most [`MAX_BODY_BYTES`].
+pub(super) fn read_body(
+    request: &HttpRequest,
+    payload: &mut Payload,
+) -> impl Future<Output = Result<web::Bytes, ApiError>> + use<> {
+    let announced = request
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    let payload = web::Payload::from_request(request, payload).into_inner();
+    async move {
+        if announced.is_some_and(|length| length > MAX_BODY_BYTES) {
+            return Err(ApiError::BodyTooLarge);
+        }
+        let payload = payload.map_err(|error| ApiError::Internal(error.to_string()))?;
+        match payload.to_bytes_limited(MAX_BODY_BYTES).await {
+            Ok(Ok(body)) => Ok(body),
+            Ok(Err(_)) => Err(ApiError::Malformed("the body ended early".into())),
+            Err(_) => Err(ApiError::BodyTooLarge),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(body: &str) -> Result<Vec<(String, String)>, Malformed> {
+        let form = Form::parse(body.as_bytes())?;
+        Ok(form
+            .0
+            .into_iter()
+            .map(|(name, value)| (name, value.to_string()))
+            .collect())
+    }
+
+    #[test]
+    fn parameters_are_decoded() {
+        let expected = vec![
+            ("a".to_owned(), "1 +ü".to_owned()),
+            ("b c".to_owned(), String::new()),
+        ];
+        assert_eq!(parse("a=1+%2B%C3%BC&b+c"), Ok(expected));
+    }
+
+    #[test]
+    fn a_parameter_without_a_value_counts_as_omitted() {
+        let form = Form::parse(b"scope=&grant_type=x").ok().unwrap();
+        assert_eq!(
+            (form.value("scope"), form.value("grant_type")),
+            (None, Some("x"))
+        );
+    }
+
+    #[test]
+    fn only_resource_may_be_repeated() {
+        assert!(parse("resource=a&resource=b").is_ok());
+        for repeated in [
+            "scope=a&scope=b",
+            "x=1&x=1",
+            "scope=&scope=a",
+            "%73cope=a&scope=b",
+        ] {
+            assert_eq!(
+                parse(repeated),
+                Err("a parameter is repeated"),
+                "{repeated}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_decoded_is_refused() {
+        for bad in ["a=%", "a=%4", "a=%zz", "a=%ff", "%=a", "a=%C3"] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
+        assert!(Form::parse(b"a=\xff").is_err());
+    }
+}

@@ -1,0 +1,35 @@
+//! `GET /.well-known/oauth-authorization-server` (RFC 8414).
+
+use std::time::Duration;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde_json::json;
+
+use super::Endpoints;
+use super::published::{self, Published};
+use crate::domain::client::{ClientAuthMethod, GrantType};
+use crate::domain::issuer::Issuer;
+
+/// How long the metadata may be kept; it changes with releases only.
+const MAX_AGE: Duration = Duration::from_secs(300);
+
+/// The metadata of this server.
+pub(super) fn document(issuer: &Issuer) -> Published {
+    let document = json!({
+        "issuer": issuer.as_str(),
+        "token_endpoint": issuer.endpoint("/oauth/token"),
+        "jwks_uri": issuer.endpoint("/.well-known/jwks.json"),
+        "grant_types_supported": GrantType::ALL.map(GrantType::as_str),
+        // RFC 8414 §2 requires the member; without an authorization endpoint there is none.
+        "response_types_supported": [],
+        "token_endpoint_auth_methods_supported": ClientAuthMethod::ALL.map(ClientAuthMethod::as_str),
+        "service_documentation": issuer.endpoint("/docs"),
+    });
+    Published::new(document.to_string())
+}
+
+#[expect(clippy::unused_async, reason = "the router takes async handlers")]
+pub(super) async fn get(endpoints: web::Data<Endpoints>, request: HttpRequest) -> HttpResponse {
+    let Published { body, etag } = &endpoints.metadata;
+    published::answer(&request, body, etag, &published::cache_control(MAX_AGE))
+}

@@ -1,0 +1,158 @@
+//! Every request is counted, timed, and logged as one line with its request id.
+//!
+//! The id is the trace id of `traceparent` (W3C Trace Context §3.2) where the caller sent one, so
+//! that a line can be found from either side; it is answered as `x-request-id`.
+
+use std::time::Instant;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{Error, web};
+
+use super::Endpoints;
+use super::error::Outcome;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The client that a request was for, for the log; travels in the response's extensions.
+pub(super) struct Caller(pub(super) String);
+
+/// The middleware.
+///
+/// # Errors
+/// None of its own.
+pub async fn observe<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, Error> {
+    let start = Instant::now();
+    let endpoints = request.app_data::<web::Data<Endpoints>>().cloned();
+    let request_id = traced_id(request.headers())
+        .or_else(|| endpoints.as_ref().and_then(|endpoints| new_id(endpoints)))
+        .unwrap_or_default();
+    let mut response = next.call(request).await?;
+    if let Some(endpoints) = endpoints {
+        report(&endpoints, &response, &request_id, start);
+    }
+    if let Ok(value) = HeaderValue::from_str(&request_id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    Ok(response)
+}
+
+fn report<B>(
+    endpoints: &Endpoints,
+    response: &ServiceResponse<B>,
+    request_id: &str,
+    start: Instant,
+) {
+    let request = response.request();
+    let status = response.status();
+    let took = start.elapsed();
+    // The pattern of the route, never the path: a stranger chooses that.
+    let pattern = request.match_pattern();
+    let endpoint = pattern.as_deref().unwrap_or("unmatched");
+    let method = request.method().as_str();
+    let extensions = response.response().extensions();
+    let outcome = extensions.get::<Outcome>();
+    let code = outcome.map_or_else(|| plain_outcome(status), |outcome| outcome.code);
+    endpoints.metrics.request(endpoint, method, code, took);
+
+    let cause = outcome.and_then(|outcome| outcome.cause.as_deref());
+    let client_id = extensions.get::<Caller>().map(|caller| caller.0.as_str());
+    let (status_code, duration_us) = (status.as_u16(), took.as_micros() as u64);
+    macro_rules! line {
+        ($level:ident) => {
+            tracing::$level!(
+                request_id,
+                method,
+                endpoint,
+                status = status_code,
+                outcome = code,
+                duration_us,
+                client_id,
+                cause,
+                "request"
+            )
+        };
+    }
+    if status.is_server_error() {
+        line!(error);
+    } else {
+        line!(info);
+    }
+}
+
+fn plain_outcome(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        200..=299 => "ok",
+        304 => "not_modified",
+        503 => "not_ready",
+        _ => "error",
+    }
+}
+
+/// The trace id of a well-formed `traceparent`: `00-{32 hex}-{16 hex}-{2 hex}`.
+fn traced_id(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get("traceparent")?.to_str().ok()?;
+    let mut fields = value.split('-');
+    let (version, trace_id, parent_id) = (fields.next()?, fields.next()?, fields.next()?);
+    let is_hex = |text: &str, length: usize| {
+        let lower_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        text.len() == length && text.bytes().all(lower_hex)
+    };
+    let is_zero = |text: &str| text.bytes().all(|byte| byte == b'0');
+    let well_formed = is_hex(version, 2)
+        && version != "ff"
+        && is_hex(trace_id, 32)
+        && is_hex(parent_id, 16)
+        && !is_zero(trace_id)
+        && !is_zero(parent_id);
+    well_formed.then(|| trace_id.to_owned())
+}
+
+fn new_id(endpoints: &Endpoints) -> Option<String> {
+    let mut random = [0; 16];
+    endpoints.service.entropy.fill(&mut random).ok()?;
+    Some(format!("{:032x}", u128::from_be_bytes(random)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trace(value: &'static str) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            HeaderName::from_static("traceparent"),
+            HeaderValue::from_static(value),
+        );
+        traced_id(&headers)
+    }
+
+    #[test]
+    fn the_trace_of_the_caller_is_taken_up() {
+        assert_eq!(
+            trace("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01").as_deref(),
+            Some("4bf92f3577b34da6a3ce929d0e0e4736"),
+        );
+    }
+
+    #[test]
+    fn a_malformed_trace_is_not_repeated_into_the_log() {
+        for bad in [
+            "",
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736",
+            "evil",
+        ] {
+            assert_eq!(trace(bad), None, "{bad}");
+        }
+    }
+}

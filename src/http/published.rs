@@ -1,0 +1,83 @@
+//! Documents that anyone may read and keep: prebuilt bytes, an entity tag, CORS (RFC 9110 §13).
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse};
+
+/// A document that never changes while the process runs.
+pub(super) struct Published {
+    pub(super) body: String,
+    pub(super) etag: String,
+}
+
+impl Published {
+    /// The entity tag is a digest of the body.
+    pub(super) fn new(body: String) -> Self {
+        let mut hasher = DefaultHasher::new();
+        body.hash(&mut hasher);
+        let etag = format!("\"{:016x}\"", hasher.finish());
+        Self { body, etag }
+    }
+}
+
+/// `Cache-Control` with a lifetime. Others may serve the old copy for as long again while they
+/// fetch a new one; keys are published for at least twice that time before they sign.
+pub(super) fn cache_control(max_age: Duration) -> String {
+    let seconds = max_age.as_secs();
+    format!("public, max-age={seconds}, stale-while-revalidate={seconds}")
+}
+
+/// Answers with the document, or with 304 to whoever has it.
+pub(super) fn answer(
+    request: &HttpRequest,
+    body: &str,
+    etag: &str,
+    cache_control: &str,
+) -> HttpResponse {
+    let status = if is_known(request.headers(), etag) {
+        StatusCode::NOT_MODIFIED
+    } else {
+        StatusCode::OK
+    };
+    let mut response = HttpResponse::build(status);
+    response
+        .insert_header((header::ETAG, etag))
+        .insert_header((header::CACHE_CONTROL, cache_control))
+        .insert_header(ANY_ORIGIN)
+        .insert_header((header::ACCESS_CONTROL_EXPOSE_HEADERS, "ETag"));
+    if status == StatusCode::NOT_MODIFIED {
+        return response.finish();
+    }
+    response
+        .insert_header((header::CONTENT_TYPE, "application/json"))
+        .body(body.to_owned())
+}
+
+/// A browser that asks beforehand whether it may.
+#[expect(clippy::unused_async, reason = "the router takes async handlers")]
+pub(super) async fn preflight() -> HttpResponse {
+    HttpResponse::NoContent()
+        .insert_header(ANY_ORIGIN)
+        .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD"))
+        .insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, "If-None-Match"))
+        .insert_header((header::ACCESS_CONTROL_MAX_AGE, "86400"))
+        .finish()
+}
+
+const ANY_ORIGIN: (header::HeaderName, HeaderValue) = (
+    header::ACCESS_CONTROL_ALLOW_ORIGIN,
+    HeaderValue::from_static("*"),
+);
+
+/// RFC 9110 §13.1.2: a list of tags, weak or strong, or `*`.
+fn is_known(headers: &HeaderMap, etag: &str) -> bool {
+    headers
+        .get_all(header::IF_NONE_MATCH)
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|tag| tag.trim().trim_start_matches("W/"))
+        .any(|tag| tag == etag || tag == "*")
+}

@@ -1,0 +1,229 @@
+//! The signing keys, parsed once, and the JWKS that is served.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use prometheus_client::metrics::histogram::Histogram;
+use serde::Serialize;
+use tokensmith_verify::{KeySet, Verifier};
+
+use crate::domain::Timestamp;
+use crate::domain::algorithm::Algorithm;
+use crate::domain::id::Kid;
+use crate::domain::issuer::Issuer;
+use crate::domain::key::{KeyState, PublicJwk, SigningKey};
+use crate::domain::key_schedule::KeyChain;
+use crate::domain::ports::{
+    KeyVault, KeyVaultError, SigningFailed, SigningKeys, TokenSigner, Version,
+};
+use crate::telemetry::metrics::KeyMetrics;
+
+/// The keys as this replica knows them.
+pub struct KeyRing {
+    vault: Arc<dyn KeyVault>,
+    signing_time: Histogram,
+    issuer: Issuer,
+    /// Verifies tokens of this issuer for this issuer, with the keys that are published.
+    verifier: ArcSwapOption<Verifier>,
+    state: ArcSwap<RingState>,
+    jwks: ArcSwap<JwksDocument>,
+}
+
+#[derive(Default)]
+struct RingState {
+    keys: Vec<SigningKey>,
+    signers: HashMap<Kid, Arc<dyn TokenSigner>>,
+    version: Version,
+}
+
+/// The key set as it is served: prebuilt bytes (RFC 7517 §5).
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct JwksDocument {
+    /// The JSON.
+    pub body: String,
+    /// A strong entity tag, with its quotes.
+    pub etag: String,
+}
+
+impl KeyRing {
+    /// An empty ring.
+    #[must_use]
+    pub fn new(vault: Arc<dyn KeyVault>, issuer: Issuer, signing_time: Histogram) -> Self {
+        Self {
+            vault,
+            signing_time,
+            issuer,
+            verifier: ArcSwapOption::empty(),
+            state: ArcSwap::default(),
+            jwks: ArcSwap::default(),
+        }
+    }
+
+    /// The key set to serve.
+    #[must_use]
+    pub fn jwks(&self) -> Arc<JwksDocument> {
+        self.jwks.load_full()
+    }
+
+    /// Verifies tokens of this issuer for this issuer; `None` before the first key.
+    #[must_use]
+    pub fn verifier(&self) -> Option<Arc<Verifier>> {
+        self.verifier.load_full()
+    }
+
+    /// Whether a key can sign at `now`.
+    #[must_use]
+    pub fn can_sign(&self, now: Timestamp) -> bool {
+        self.signer(Algorithm::default(), now).is_some()
+    }
+
+    pub(super) fn seen(&self) -> Version {
+        self.state.load().version
+    }
+
+    /// Takes over the keys as they are in the database. Those known already are not opened again.
+    pub(super) fn replace(
+        &self,
+        keys: Vec<SigningKey>,
+        version: Version,
+        now: Timestamp,
+    ) -> Result<(), KeyVaultError> {
+        let known = self.state.load();
+        let mut signers = HashMap::new();
+        for key in keys.iter().filter(|key| key.sealed_private.is_some()) {
+            let signer = match known.signers.get(&key.kid) {
+                Some(signer) => Arc::clone(signer),
+                None => self.timed(self.vault.open(key)?),
+            };
+            signers.insert(key.kid.clone(), signer);
+        }
+        self.state.store(Arc::new(RingState {
+            keys,
+            signers,
+            version,
+        }));
+        self.publish(now);
+        Ok(())
+    }
+
+    /// Rebuilds the JWKS when a key has come or gone.
+    pub(super) fn publish(&self, now: Timestamp) {
+        let state = self.state.load();
+        let published: Vec<&PublicJwk> = state
+            .keys
+            .iter()
+            .filter(|key| chain(&state, key.algorithm).state(key, now).is_published())
+            .map(|key| &key.public_jwk)
+            .collect();
+        let document = JwksDocument::of(&published);
+        if document == **self.jwks.load() {
+            return;
+        }
+        match self.verifier_with(&document.body) {
+            Ok(verifier) => self.verifier.store(Some(Arc::new(verifier))),
+            Err(error) => tracing::error!(%error, "the published key set does not verify"),
+        }
+        self.jwks.store(Arc::new(document));
+    }
+
+    fn verifier_with(&self, jwks: &str) -> Result<Verifier, Box<dyn std::error::Error>> {
+        let issuer = self.issuer.as_str();
+        Ok(Verifier::with_keys(issuer, KeySet::from_json(jwks)?)
+            .audience(issuer)
+            .build()?)
+    }
+
+    /// The algorithms for which something is due at `now`, at a glance and without the database.
+    pub(super) fn chain_needs_upkeep(
+        &self,
+        algorithm: Algorithm,
+        now: Timestamp,
+        policy: &crate::domain::key_schedule::RotationPolicy,
+    ) -> bool {
+        !chain(&self.state.load(), algorithm)
+            .upkeep(now, policy)
+            .is_empty()
+    }
+
+    /// Lists the published keys with their ages.
+    pub(super) fn measure(&self, metrics: &KeyMetrics, now: Timestamp) {
+        metrics.clear();
+        let state = self.state.load();
+        for key in &state.keys {
+            let life = chain(&state, key.algorithm).state(key, now);
+            if life.is_published() {
+                let age = (now - key.created_at).num_seconds();
+                metrics.set(
+                    key.kid.to_string(),
+                    key.algorithm.as_str(),
+                    life.as_str(),
+                    age,
+                );
+            }
+        }
+    }
+
+    /// How many keys are in each state, for the log.
+    #[must_use]
+    pub fn count(&self, wanted: KeyState, now: Timestamp) -> usize {
+        let state = self.state.load();
+        let is_wanted = |key: &&SigningKey| chain(&state, key.algorithm).state(key, now) == wanted;
+        state.keys.iter().filter(is_wanted).count()
+    }
+
+    fn timed(&self, signer: Arc<dyn TokenSigner>) -> Arc<dyn TokenSigner> {
+        Arc::new(TimedSigner {
+            signer,
+            time: self.signing_time.clone(),
+        })
+    }
+}
+
+impl SigningKeys for KeyRing {
+    fn signer(&self, algorithm: Algorithm, now: Timestamp) -> Option<Arc<dyn TokenSigner>> {
+        let state = self.state.load();
+        let key = chain(&state, algorithm).signer(now)?;
+        state.signers.get(&key.kid).cloned()
+    }
+}
+
+fn chain(state: &RingState, algorithm: Algorithm) -> KeyChain<'_> {
+    KeyChain::of(&state.keys, algorithm)
+}
+
+impl JwksDocument {
+    fn of(keys: &[&PublicJwk]) -> Self {
+        #[derive(Serialize)]
+        struct Jwks<'a> {
+            keys: &'a [&'a PublicJwk],
+        }
+        let body = serde_json::to_string(&Jwks { keys }).unwrap_or_default();
+        // A key id is a digest of its key, so the ids name the content.
+        let kids: Vec<&str> = keys.iter().filter_map(|key| key.kid.get(..12)).collect();
+        Self {
+            etag: format!("\"{}\"", kids.join(".")),
+            body,
+        }
+    }
+}
+
+/// A signer that measures itself.
+struct TimedSigner {
+    signer: Arc<dyn TokenSigner>,
+    time: Histogram,
+}
+
+impl TokenSigner for TimedSigner {
+    fn kid(&self) -> &Kid {
+        self.signer.kid()
+    }
+
+    fn sign_access_token(&self, payload: &[u8]) -> Result<String, SigningFailed> {
+        let start = Instant::now();
+        let token = self.signer.sign_access_token(payload);
+        self.time.observe(start.elapsed().as_secs_f64());
+        token
+    }
+}

@@ -1,0 +1,90 @@
+//! PostgreSQL: how users outgrow one machine. Any number of replicas share one database.
+
+use std::time::Duration;
+
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{PgConnection, Row};
+
+use super::OpenError;
+use super::location::DatabaseLocation;
+use super::sql_store::{Database, Work};
+use crate::domain::Timestamp;
+use crate::domain::ports::{PoolUse, StoreError};
+
+/// How long a request waits for a connection before it is told to come back later.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+pub(super) struct Postgres {
+    pool: PgPool,
+    most_connections: u32,
+}
+
+impl Postgres {
+    pub(super) async fn open(
+        options: &PgConnectOptions,
+        most_connections: u32,
+    ) -> Result<Self, OpenError> {
+        let location = DatabaseLocation::Postgres(Box::new(options.clone()));
+        let options = options.clone().application_name("tokensmith");
+        let pool = PgPoolOptions::new()
+            .max_connections(most_connections)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_with(options)
+            .await
+            .map_err(|error| OpenError(format!("cannot connect to {location}: {error}")))?;
+        // The migrator takes an advisory lock: of replicas that start together one migrates and
+        // the others wait. During a rolling upgrade an older binary meets newer migrations.
+        let mut migrations: Migrator = sqlx::migrate!("migrations/postgres");
+        migrations
+            .set_ignore_missing(true)
+            .run(&pool)
+            .await
+            .map_err(|error| OpenError(format!("cannot migrate {location}: {error}")))?;
+        Ok(Self {
+            pool,
+            most_connections,
+        })
+    }
+}
+
+impl Database for Postgres {
+    type Connection = PgConnection;
+
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl Work<PgConnection, T>,
+    ) -> Result<T, StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        let value = work(&mut transaction).await?;
+        transaction.commit().await?;
+        Ok(value)
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl Work<PgConnection, T>,
+    ) -> Result<T, StoreError> {
+        let mut connection = self.pool.acquire().await?;
+        Ok(work(&mut connection).await?)
+    }
+
+    async fn time(&self) -> Result<Option<Timestamp>, StoreError> {
+        let row = sqlx::query(super::sql::POSTGRES_TIME)
+            .fetch_one(&self.pool)
+            .await?;
+        Ok(Timestamp::from_timestamp_millis(row.try_get(0)?))
+    }
+
+    fn pool_use(&self) -> PoolUse {
+        PoolUse {
+            open: self.pool.size(),
+            idle: u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX),
+            most: self.most_connections,
+        }
+    }
+
+    async fn close(&self) {
+        self.pool.close().await;
+    }
+}

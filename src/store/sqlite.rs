@@ -1,0 +1,245 @@
+//! SQLite as a production store on one machine: write-ahead log, `synchronous = FULL`, one writer
+//! that commits waiting transitions together, and a pool of readers.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{Connection, SqliteConnection};
+use tokio::sync::{mpsc, oneshot};
+
+use super::OpenError;
+use super::sql;
+use super::sql_store::{Database, Work};
+use crate::domain::Timestamp;
+use crate::domain::ports::{PoolUse, StoreError};
+
+/// How long a statement waits for another process (the command line beside a running server).
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How many transitions may wait for the writer.
+const QUEUE: usize = 1024;
+/// How many transitions one commit takes along.
+const BATCH: usize = 64;
+
+pub(super) struct Sqlite {
+    readers: SqlitePool,
+    writer: mpsc::Sender<Job>,
+    most_connections: u32,
+}
+
+/// One waiting transition. It runs inside the writer's transaction and leaves behind what to tell
+/// its caller once that is committed.
+type Job = Box<dyn for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Finished> + Send>;
+
+struct Finished {
+    /// Whether its changes are to be committed.
+    keep: bool,
+    reply: Box<dyn FnOnce(Result<(), StoreError>) + Send>,
+}
+
+impl Sqlite {
+    pub(super) async fn open(path: &Path, most_connections: u32) -> Result<Self, OpenError> {
+        check_place(path)?;
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT);
+        let failed = |error: sqlx::Error| {
+            OpenError(format!(
+                "cannot open the database {}: {error}",
+                path.display()
+            ))
+        };
+        migrate(path, &options).await?;
+        let connection = SqliteConnection::connect_with(&options)
+            .await
+            .map_err(failed)?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(most_connections)
+            .acquire_timeout(BUSY_TIMEOUT)
+            .connect_with(options.pragma("query_only", "ON"))
+            .await
+            .map_err(failed)?;
+        let (writer, jobs) = mpsc::channel(QUEUE);
+        tokio::spawn(write_jobs(connection, jobs));
+        Ok(Self {
+            readers,
+            writer,
+            most_connections,
+        })
+    }
+}
+
+impl Database for Sqlite {
+    type Connection = SqliteConnection;
+
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl Work<SqliteConnection, T>,
+    ) -> Result<T, StoreError> {
+        let stopped = || StoreError::Unavailable("the database writer could not begin".to_owned());
+        let (sender, receiver) = oneshot::channel();
+        let job: Job = Box::new(move |connection| {
+            Box::pin(async move {
+                let outcome = work(connection).await;
+                Finished {
+                    keep: outcome.is_ok(),
+                    reply: Box::new(move |committed| {
+                        let outcome = outcome.map_err(StoreError::from);
+                        // A caller that went away does not undo what is committed.
+                        let _gone =
+                            sender.send(outcome.and_then(|value| committed.map(|()| value)));
+                    }),
+                }
+            })
+        });
+        self.writer.send(job).await.map_err(|_| stopped())?;
+        receiver.await.map_err(|_| stopped())?
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl Work<SqliteConnection, T>,
+    ) -> Result<T, StoreError> {
+        let mut connection = self.readers.acquire().await?;
+        Ok(work(&mut connection).await?)
+    }
+
+    async fn time(&self) -> Result<Option<Timestamp>, StoreError> {
+        Ok(None)
+    }
+
+    fn pool_use(&self) -> PoolUse {
+        PoolUse {
+            open: self.readers.size(),
+            idle: u32::try_from(self.readers.num_idle()).unwrap_or(u32::MAX),
+            most: self.most_connections,
+        }
+    }
+
+    async fn close(&self) {
+        self.readers.close().await;
+    }
+}
+
+/// The writer: takes whatever waits, runs it in one transaction, commits, and only then answers.
+async fn write_jobs(mut connection: SqliteConnection, mut jobs: mpsc::Receiver<Job>) {
+    let mut batch: Vec<Job> = Vec::with_capacity(BATCH);
+    while jobs.recv_many(&mut batch, BATCH).await > 0 {
+        if let Err(error) = commit_together(&mut connection, &mut batch).await {
+            // The waiting callers learn that nothing happened, because their jobs are dropped.
+            tracing::warn!(error = %error, "the database writer could not begin or commit");
+            batch.clear();
+            // Fails when there is no transaction to undo.
+            let _undone = run(&mut connection, sql::SQLITE_ROLLBACK).await;
+        }
+    }
+}
+
+async fn commit_together(
+    connection: &mut SqliteConnection,
+    batch: &mut Vec<Job>,
+) -> Result<(), sqlx::Error> {
+    run(connection, sql::SQLITE_BEGIN).await?;
+    let mut finished = Vec::with_capacity(batch.len());
+    for job in batch.drain(..) {
+        // A savepoint for each, so that one that fails takes no other along.
+        run(connection, sql::SQLITE_SAVEPOINT).await?;
+        let outcome = job(connection).await;
+        if !outcome.keep {
+            run(connection, sql::SQLITE_ROLLBACK_TO_SAVEPOINT).await?;
+        }
+        run(connection, sql::SQLITE_RELEASE_SAVEPOINT).await?;
+        finished.push(outcome);
+    }
+    let committed = run(connection, sql::SQLITE_COMMIT).await;
+    if committed.is_err() {
+        // Fails when the error has already rolled back; then there is nothing left to do.
+        let _already = run(connection, sql::SQLITE_ROLLBACK).await;
+    }
+    for outcome in finished {
+        (outcome.reply)(match &committed {
+            Ok(()) => Ok(()),
+            Err(error) => Err(StoreError::Unavailable(error.to_string())),
+        });
+    }
+    Ok(())
+}
+
+async fn run(
+    connection: &mut SqliteConnection,
+    statement: &'static str,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(statement).execute(connection).await.map(|_| ())
+}
+
+/// Says in one line what is wrong with the place, before SQLite says it in its own words.
+fn check_place(path: &Path) -> Result<(), OpenError> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    if !directory.is_dir() {
+        let directory = directory.display();
+        return Err(OpenError(format!(
+            "the directory {directory} of the database does not exist; run: mkdir -p {directory}"
+        )));
+    }
+    if path.is_dir() {
+        return Err(OpenError(format!(
+            "{} is a directory, not a database",
+            path.display()
+        )));
+    }
+    let read_only = std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().readonly());
+    if read_only {
+        return Err(OpenError(format!(
+            "the database {path} is read-only; run: chmod u+w {path}",
+            path = path.display()
+        )));
+    }
+    Ok(())
+}
+
+/// Migrates under a lock on a file beside the database, which processes that start together share.
+async fn migrate(path: &Path, options: &SqliteConnectOptions) -> Result<(), OpenError> {
+    let failed = |error: &dyn std::fmt::Display| {
+        OpenError(format!(
+            "cannot migrate the database {}: {error}",
+            path.display()
+        ))
+    };
+    let _lock = lock(path.to_owned())
+        .await
+        .map_err(|error| failed(&error))?;
+    let mut connection = SqliteConnection::connect_with(options)
+        .await
+        .map_err(|error| failed(&error))?;
+    let mut migrations: Migrator = sqlx::migrate!("migrations/sqlite");
+    migrations
+        // During an upgrade, or back, a binary meets migrations that it does not know.
+        .set_ignore_missing(true)
+        .run(&mut connection)
+        .await
+        .map_err(|error| failed(&error))?;
+    connection.close().await.map_err(|error| failed(&error))
+}
+
+/// Held until the file is dropped.
+async fn lock(database: PathBuf) -> std::io::Result<std::fs::File> {
+    let mut name = database.into_os_string();
+    name.push(".lock");
+    let lock = tokio::task::spawn_blocking(move || {
+        let file = std::fs::File::create(name)?;
+        file.lock()?;
+        Ok(file)
+    });
+    lock.await.map_err(std::io::Error::other)?
+}

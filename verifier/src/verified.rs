@@ -1,0 +1,30 @@
+//! The proof that something was verified.
+
+use std::ops::Deref;
+
+/// A value that a [`Verifier`](crate::Verifier) has verified.
+///
+/// Only this crate can make one, so a function that takes a `Verified<Claims>` cannot be called
+/// with claims that nobody checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified<T>(T);
+
+impl<T> Verified<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(value)
+    }
+
+    /// Takes the value out; from here on nothing says that it was verified.
+    #[must_use]
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+impl<T> Deref for Verified<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}

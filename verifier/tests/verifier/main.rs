@@ -1,0 +1,18 @@
+//! The verifier as a downstream service sees it.
+//!
+//! One binary, because every binary links the whole world again.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking, also in the functions that tests share"
+)]
+
+mod fetching;
+mod issuer;
+mod mutation;
+mod setup;
+mod signer;
+mod vectors;
+mod web;

@@ -1,0 +1,159 @@
+//! What a verifier is made of, and what it refuses to be made of.
+
+use std::time::Duration;
+
+use tokensmith_verify::testing::Forge;
+use tokensmith_verify::{Key, KeySet, Verifier};
+
+const AUDIENCE: &str = "https://api.example.com";
+
+#[test]
+fn a_verifier_and_its_clones_share_one_key_set() {
+    let forge = Forge::new();
+    let verifier = forge.verifier(AUDIENCE);
+    let clone = verifier.clone();
+    let token = forge.issue("ada").audience(AUDIENCE).sign();
+    assert!(clone.verify(&token).is_ok());
+
+    let other = forge.clone().with_kid("other");
+    verifier.replace_keys(KeySet::from_json(&other.jwks()).unwrap());
+    assert_eq!(clone.verify(&token).unwrap_err().reason(), "unknown_kid");
+    assert!(
+        clone
+            .verify(&other.issue("ada").audience(AUDIENCE).sign())
+            .is_ok()
+    );
+
+    verifier.replace_keys(KeySet::default());
+    let reject = clone.verify(&token).unwrap_err();
+    assert_eq!(reject.reason(), "keys_unavailable");
+    assert!(reject.is_transient());
+}
+
+#[test]
+fn custom_claims_are_typed_and_checked() {
+    #[derive(Debug, serde::Deserialize)]
+    struct Tenant {
+        tenant: String,
+        seats: Option<u32>,
+    }
+
+    let forge = Forge::new();
+    let verifier = forge.verifier(AUDIENCE);
+    let good = forge
+        .issue("ada")
+        .audience(AUDIENCE)
+        .claim("tenant", "acme")
+        .sign();
+    let claims = verifier.verify_as::<Tenant>(&good).unwrap();
+    assert_eq!(
+        (claims.custom.tenant.as_str(), claims.custom.seats),
+        ("acme", None)
+    );
+
+    for bad in [
+        forge.issue("ada").audience(AUDIENCE),
+        forge.issue("ada").audience(AUDIENCE).claim("tenant", 1),
+        forge
+            .issue("ada")
+            .audience(AUDIENCE)
+            .claim("tenant", "acme")
+            .claim("seats", -1),
+    ] {
+        let reject = verifier.verify_as::<Tenant>(&bad.sign()).unwrap_err();
+        assert_eq!(reject.reason(), "invalid_custom_claims");
+    }
+}
+
+#[test]
+fn a_verifier_without_sense_is_not_built() {
+    let keys = || KeySet::from_json(&Forge::new().jwks()).unwrap();
+    let good = || Verifier::with_keys("https://a.example", keys()).audience("b");
+    assert!(good().build().is_ok());
+    assert!(good().leeway(Duration::from_secs(301)).build().is_err());
+    assert!(good().algorithms(&[]).build().is_err());
+    assert!(good().max_token_bytes(0).build().is_err());
+    assert!(good().max_lifetime(Duration::ZERO).build().is_err());
+    assert!(
+        Verifier::with_keys("https://a.example", keys())
+            .build()
+            .is_err()
+    );
+    assert!(
+        Verifier::with_keys("https://a.example", keys())
+            .audience("")
+            .build()
+            .is_err()
+    );
+    assert!(
+        Verifier::with_keys("https://a.example", keys())
+            .audience("a b")
+            .build()
+            .is_err()
+    );
+    assert!(
+        Verifier::with_keys("https://a.example", KeySet::default())
+            .audience("b")
+            .build()
+            .is_err()
+    );
+    for issuer in [
+        "",
+        "a.example",
+        "https://",
+        "https:///x",
+        "https://a?b",
+        "https://a#b",
+        "ftp://a",
+        "https://a b",
+    ] {
+        assert!(
+            Verifier::with_keys(issuer, keys())
+                .audience("b")
+                .build()
+                .is_err(),
+            "{issuer}"
+        );
+    }
+    assert!(
+        Verifier::with_keys("https://a.example", keys())
+            .danger_accept_any_audience()
+            .build()
+            .unwrap()
+            .verify(
+                &Forge::for_issuer("https://a.example")
+                    .issue("x")
+                    .audience("any")
+                    .sign()
+            )
+            .is_ok()
+    );
+}
+
+#[test]
+fn of_two_keys_with_one_kid_neither_is_used() {
+    let jwk = Forge::new().jwk();
+    let other = Forge::new().with_kid("other").jwk();
+    let jwks = serde_json::json!({ "keys": [jwk, other, jwk] }).to_string();
+    let keys = KeySet::from_json(&jwks).unwrap();
+    assert_eq!(keys.iter().map(Key::kid).collect::<Vec<_>>(), ["other"]);
+    assert_eq!(keys.refused().len(), 2);
+}
+
+#[test]
+fn a_text_that_is_no_jwks_is_an_error() {
+    for text in [
+        "",
+        "[]",
+        "{}",
+        r#"{"keys":{}}"#,
+        r#"{"keys":[]"#,
+        r#"{"keys":[],"keys":[]}"#,
+    ] {
+        assert!(KeySet::from_json(text).is_err(), "{text}");
+    }
+    let many = vec!["{}"; 65].join(",");
+    assert!(KeySet::from_json(&format!(r#"{{"keys":[{many}]}}"#)).is_err());
+    let large = format!(r#"{{"keys":[],"x":"{}"}}"#, "x".repeat(300_000));
+    assert!(KeySet::from_json(&large).is_err());
+}

@@ -1,0 +1,348 @@
+//! Runs every hostile vector of `tests/vectors/`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use tokensmith_verify::{Algorithm, Claims, KeySet, Reject, Verified, Verifier};
+
+use crate::signer::{encode, keys};
+
+const NOW: i64 = 1_700_000_000;
+const ISSUER: &str = "https://auth.example.com";
+const AUDIENCE: &str = "https://api.example.com";
+
+#[derive(Deserialize)]
+struct VectorFile<T> {
+    vectors: Vec<T>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Vector {
+    name: String,
+    reference: String,
+    expect: String,
+    claim: Option<String>,
+    #[serde(default)]
+    header: Map<String, Value>,
+    #[serde(default)]
+    header_without: Vec<String>,
+    header_text: Option<String>,
+    header_encoded: Option<String>,
+    #[serde(default)]
+    claims: Map<String, Value>,
+    #[serde(default)]
+    claims_without: Vec<String>,
+    payload_text: Option<String>,
+    payload_encoded: Option<String>,
+    sign: Option<String>,
+    signature_encoded: Option<String>,
+    #[serde(default)]
+    edit: Edit,
+    token: Option<Value>,
+    keys: Option<Vec<String>>,
+    now: Option<i64>,
+    #[serde(default)]
+    settings: Settings,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Edit {
+    #[serde(default)]
+    prefix: String,
+    #[serde(default)]
+    suffix: String,
+    replace: Option<(String, String)>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    leeway_seconds: Option<u64>,
+    max_lifetime_seconds: Option<u64>,
+    max_token_bytes: Option<usize>,
+    algorithms: Option<Vec<String>>,
+    audiences: Option<Vec<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeyVector {
+    name: String,
+    reference: String,
+    expect: String,
+    base: Option<String>,
+    #[serde(default)]
+    jwk: Map<String, Value>,
+    #[serde(default)]
+    without: Vec<String>,
+    jwk_text: Option<String>,
+}
+
+#[test]
+fn every_hostile_token_fails_for_its_reason() {
+    let vectors: Vec<Vector> = load(|file| file != "keys.json");
+    assert!(vectors.len() >= 80, "only {} vectors", vectors.len());
+    let failures: Vec<String> = vectors.iter().filter_map(Vector::failure).collect();
+    assert!(
+        failures.is_empty(),
+        "{} failures:\n{}",
+        failures.len(),
+        failures.join("\n")
+    );
+}
+
+#[test]
+fn every_bad_key_is_refused_alone_and_for_its_reason() {
+    let vectors: Vec<KeyVector> = load(|file| file == "keys.json");
+    let failures: Vec<String> = vectors.iter().filter_map(KeyVector::failure).collect();
+    assert!(
+        failures.is_empty(),
+        "{} failures:\n{}",
+        failures.len(),
+        failures.join("\n")
+    );
+}
+
+#[test]
+fn every_reason_is_the_expectation_of_some_vector() {
+    let vectors: Vec<Vector> = load(|file| file != "keys.json");
+    for reason in [
+        "too_large",
+        "not_compact_jws",
+        "not_base64url",
+        "malformed_header",
+        "malformed_payload",
+        "duplicate_member",
+        "json_too_complex",
+        "algorithm_not_allowed",
+        "critical_extension",
+        "missing_kid",
+        "implausible_kid",
+        "unknown_kid",
+        "algorithm_mismatch",
+        "bad_signature",
+        "wrong_type",
+        "missing_claim",
+        "invalid_claim",
+        "wrong_issuer",
+        "wrong_audience",
+        "expired",
+        "not_yet_valid",
+        "issued_in_future",
+        "lifetime_too_long",
+        "accept",
+    ] {
+        assert!(
+            vectors.iter().any(|vector| vector.expect == reason),
+            "{reason}"
+        );
+    }
+}
+
+impl Vector {
+    fn failure(&self) -> Option<String> {
+        let (outcome, claim) = match self.verify() {
+            Ok(_) => ("accept", None),
+            Err(reject) => (reject.reason(), reject.claim()),
+        };
+        let is_expected = outcome == self.expect && claim == self.claim.as_deref();
+        (!is_expected).then(|| {
+            format!(
+                "  {} [{}]: expected {} {:?}, got {outcome} {claim:?}",
+                self.name, self.reference, self.expect, self.claim
+            )
+        })
+    }
+
+    fn verify(&self) -> Result<Verified<Claims>, Reject> {
+        self.verifier()
+            .verify_at(&self.text(), self.now.unwrap_or(NOW))
+    }
+
+    fn verifier(&self) -> Verifier {
+        let names = self
+            .keys
+            .clone()
+            .unwrap_or_else(|| vec!["rs256".to_owned()]);
+        let jwks: Vec<Value> = names.iter().map(|name| keys().jwk(name)).collect();
+        let key_set = KeySet::from_json(&json!({ "keys": jwks }).to_string()).unwrap();
+        let mut builder = Verifier::with_keys(ISSUER, key_set);
+        match &self.settings.audiences {
+            None => builder = builder.audience(AUDIENCE),
+            Some(audiences) => {
+                for audience in audiences {
+                    builder = builder.audience(audience);
+                }
+            }
+        }
+        if let Some(seconds) = self.settings.leeway_seconds {
+            builder = builder.leeway(Duration::from_secs(seconds));
+        }
+        if let Some(seconds) = self.settings.max_lifetime_seconds {
+            builder = builder.max_lifetime(Duration::from_secs(seconds));
+        }
+        if let Some(bytes) = self.settings.max_token_bytes {
+            builder = builder.max_token_bytes(bytes);
+        }
+        if let Some(names) = &self.settings.algorithms {
+            let algorithms: Vec<Algorithm> = Algorithm::ALL
+                .iter()
+                .copied()
+                .filter(|algorithm| names.iter().any(|name| name == algorithm.as_str()))
+                .collect();
+            builder = builder.algorithms(&algorithms);
+        }
+        builder.build().unwrap()
+    }
+
+    fn text(&self) -> String {
+        if let Some(token) = &self.token {
+            return match token {
+                Value::String(text) => expand(text),
+                repeat => {
+                    let text = repeat["repeat"][0].as_str().unwrap();
+                    let times = repeat["repeat"][1].as_u64().unwrap();
+                    text.repeat(usize::try_from(times).unwrap())
+                }
+            };
+        }
+        let header = self.header_encoded.clone().unwrap_or_else(|| {
+            let text = self.header_text.as_deref().map(expand);
+            encode(text.unwrap_or_else(|| {
+                let default = [("alg", "RS256"), ("typ", "at+jwt"), ("kid", "rs256")];
+                patched(
+                    default.map(|(n, v)| (n, json!(v))),
+                    &self.header,
+                    &self.header_without,
+                )
+            }))
+        });
+        let payload =
+            self.payload_encoded.clone().unwrap_or_else(|| {
+                let text = self.payload_text.as_deref().map(expand);
+                encode(text.unwrap_or_else(|| {
+                    patched(default_claims(), &self.claims, &self.claims_without)
+                }))
+            });
+        let input = format!("{header}.{payload}");
+        let signature = self.signature_encoded.clone().unwrap_or_else(|| {
+            encode(keys().sign(self.sign.as_deref().unwrap_or("rs256"), input.as_bytes()))
+        });
+        let mut text = format!("{input}.{signature}");
+        if let Some((from, to)) = &self.edit.replace {
+            assert!(
+                text.contains(from.as_str()),
+                "{}: nothing to replace",
+                self.name
+            );
+            text = text.replacen(from, to, 1);
+        }
+        format!("{}{text}{}", self.edit.prefix, self.edit.suffix)
+    }
+}
+
+impl KeyVector {
+    fn failure(&self) -> Option<String> {
+        let mut good = keys().jwk("stranger");
+        good["kid"] = json!("bystander");
+        let jwk = self.jwk_text.clone().unwrap_or_else(|| {
+            let base = keys().jwk(self.base.as_deref().unwrap_or("rs256"));
+            let base = base.as_object().unwrap().clone();
+            patched(
+                base.iter().map(|(n, v)| (n.as_str(), v.clone())),
+                &self.jwk,
+                &self.without,
+            )
+        });
+        let set = KeySet::from_json(&format!(r#"{{"keys":[{},{good}]}}"#, expand(&jwk))).unwrap();
+        let outcome = match set.refused() {
+            [] => "accept".to_owned(),
+            [refused] => format!("{:?}", refused.reason),
+            several => format!("{several:?}"),
+        };
+        let is_alone = set.find("bystander").is_some();
+        (outcome != self.expect || !is_alone).then(|| {
+            format!(
+                "  {} [{}]: expected {}, got {outcome}, bystander kept: {is_alone}",
+                self.name, self.reference, self.expect
+            )
+        })
+    }
+}
+
+fn default_claims() -> [(&'static str, Value); 8] {
+    [
+        ("iss", json!(ISSUER)),
+        ("sub", json!("svc")),
+        ("aud", json!(AUDIENCE)),
+        ("client_id", json!("svc")),
+        ("exp", json!(NOW + 300)),
+        ("iat", json!(NOW)),
+        ("jti", json!("1")),
+        ("scope", json!("orders:read")),
+    ]
+}
+
+/// An object in its order, with members set and left out.
+fn patched<'n>(
+    base: impl IntoIterator<Item = (&'n str, Value)>,
+    set: &Map<String, Value>,
+    without: &[String],
+) -> String {
+    let mut members: Vec<(String, Value)> = base
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), set.get(name).cloned().unwrap_or(value)))
+        .collect();
+    for (name, value) in set {
+        if !members.iter().any(|(member, _)| member == name) {
+            members.push((name.clone(), value.clone()));
+        }
+    }
+    let members: Vec<String> = members
+        .iter()
+        .filter(|(name, _)| !without.contains(name))
+        .map(|(name, value)| format!("{}:{value}", json!(name)))
+        .collect();
+    format!("{{{}}}", members.join(","))
+}
+
+fn expand(text: &str) -> String {
+    let claims = patched(default_claims(), &Map::new(), &[]);
+    let claims = claims.trim_start_matches('{').trim_end_matches('}');
+    let mut text = text.replace("$CLAIMS", claims);
+    while let Some(start) = text.find("$REPEAT(") {
+        let end = start + text[start..].find(')').unwrap();
+        let (what, times) = text[start + 8..end].rsplit_once(',').unwrap();
+        let repeated = what.repeat(times.parse().unwrap());
+        text.replace_range(start..=end, &repeated);
+    }
+    text
+}
+
+fn load<T: for<'de> Deserialize<'de>>(select: impl Fn(&str) -> bool) -> Vec<T> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
+    // Sorted, so that failures come in a stable order.
+    let mut files = BTreeMap::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "json")
+            && select(&name)
+        {
+            files.insert(name, std::fs::read_to_string(&path).unwrap());
+        }
+    }
+    let parse = |(name, text): (&String, &String)| {
+        let file: VectorFile<T> =
+            serde_json::from_str(text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        file.vectors
+    };
+    files.iter().flat_map(parse).collect()
+}
