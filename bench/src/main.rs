@@ -1,1 +1,67 @@
-fn main() {}
+//! Load generator and micro-benchmarks. Each scenario runs what it measures and its yardstick in
+//! turns, so that the noise of the machine hits both, and prints figures; see `README.md`.
+
+mod arguments;
+mod failure;
+mod http;
+mod measure;
+mod report;
+mod scenario;
+mod service;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use arguments::Arguments;
+use failure::{Doing, Failure, Outcome};
+use report::Report;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(&arguments) {
+        Ok(report) if report.is_good(arguments.check) => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(failure) => {
+            // There is nowhere left to report that standard error is gone.
+            let _lost = writeln!(std::io::stderr(), "error: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Outcome<Report> {
+    // One thread: the generator must leave the cores to the service.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .doing("starting the runtime")?;
+    let report = runtime.block_on(until_told_to_stop(arguments))?;
+    let text = if arguments.json {
+        report.to_json()?
+    } else {
+        report.to_table()
+    };
+    writeln!(std::io::stdout(), "{text}").doing("printing the figures")?;
+    Ok(report)
+}
+
+/// Dropping the scenario's future stops the service that it has started.
+async fn until_told_to_stop(arguments: &Arguments) -> Outcome<Report> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt()).doing("listening for signals")?;
+    let mut terminate = signal(SignalKind::terminate()).doing("listening for signals")?;
+    let stop = std::pin::pin!(async move {
+        futures_util::future::select(
+            std::pin::pin!(interrupt.recv()),
+            std::pin::pin!(terminate.recv()),
+        )
+        .await;
+    });
+    let scenario = (arguments.scenario.run)(&arguments.plan);
+    match futures_util::future::select(scenario, stop).await {
+        futures_util::future::Either::Left((outcome, _)) => outcome,
+        futures_util::future::Either::Right(_) => Err(Failure::new("told to stop")),
+    }
+}

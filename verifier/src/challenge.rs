@@ -154,8 +154,8 @@ impl Denial {
     #[must_use]
     pub fn body(&self) -> String {
         // RFC 6750 §3.1 keeps the code out of the challenge when no token was sent; a JSON body
-        // without a code would help nobody.
-        let error = self.error().unwrap_or("missing_token");
+        // without a code would help nobody, and the remedy is the same: get a token.
+        let error = self.error().unwrap_or("invalid_token");
         format!(
             r#"{{"error":"{error}","error_description":"{}"}}"#,
             self.description()

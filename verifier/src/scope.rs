@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::de::Error as _;
+use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A set of scopes: order of first mention, no duplicates.
@@ -81,9 +81,16 @@ impl ScopeSet {
 }
 
 /// `scope = scope-token *( SP scope-token )`
-pub(crate) fn is_scope_list(text: &str) -> bool {
-    text.split(' ')
-        .all(|token| !token.is_empty() && token.bytes().all(is_nqchar))
+fn is_scope_list(text: &str) -> bool {
+    let mut is_after_token = false;
+    for byte in text.bytes() {
+        match byte {
+            b' ' if is_after_token => is_after_token = false,
+            _ if is_nqchar(byte) => is_after_token = true,
+            _ => return false,
+        }
+    }
+    is_after_token
 }
 
 /// `NQCHAR` of RFC 6749 appendix A, without the space that separates.
@@ -92,17 +99,20 @@ fn is_nqchar(byte: u8) -> bool {
 }
 
 fn without_duplicates(text: &str) -> String {
-    let mut result = String::with_capacity(text.len());
+    let mut kept: Vec<&str> = Vec::with_capacity(8);
+    let mut has_duplicates = false;
     for token in text.split(' ') {
-        if result.split(' ').any(|kept| kept == token) {
-            continue;
+        if kept.contains(&token) {
+            has_duplicates = true;
+        } else {
+            kept.push(token);
         }
-        if !result.is_empty() {
-            result.push(' ');
-        }
-        result.push_str(token);
     }
-    result
+    if has_duplicates {
+        kept.join(" ")
+    } else {
+        text.to_owned()
+    }
 }
 
 impl FromStr for ScopeSet {
@@ -127,8 +137,21 @@ impl Serialize for ScopeSet {
 
 impl<'de> Deserialize<'de> for ScopeSet {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::parse(&text).map_err(D::Error::custom)
+        struct ScopeList;
+
+        impl Visitor<'_> for ScopeList {
+            type Value = ScopeSet;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a space-delimited list of scopes")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<ScopeSet, E> {
+                ScopeSet::parse(text).map_err(E::custom)
+            }
+        }
+
+        deserializer.deserialize_str(ScopeList)
     }
 }
 

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokensmith_verify::testing::Forge;
-use tokensmith_verify::{Key, KeySet, Verifier};
+use tokensmith_verify::{Key, KeySet, Verifier, jws};
 
 const AUDIENCE: &str = "https://api.example.com";
 
@@ -156,4 +158,39 @@ fn a_text_that_is_no_jwks_is_an_error() {
     assert!(KeySet::from_json(&format!(r#"{{"keys":[{many}]}}"#)).is_err());
     let large = format!(r#"{{"keys":[],"x":"{}"}}"#, "x".repeat(300_000));
     assert!(KeySet::from_json(&large).is_err());
+}
+
+#[test]
+fn a_key_verifies_the_example_of_its_rfc() {
+    // RFC 8037 appendix A.2 and A.4, under the name that RFC 9864 gave the algorithm.
+    let jwks = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","alg":"Ed25519","kid":"a",
+        "x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+    let message = b"eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc";
+    let signature =
+        "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg";
+    let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
+    let keys = KeySet::from_json(jwks).unwrap();
+    let key = keys.find("a").unwrap();
+    assert!(key.verify_signature(message, &signature).is_ok());
+    assert!(key.verify_signature(&message[1..], &signature).is_err());
+}
+
+#[test]
+fn the_layer_below_verifies_payloads_of_any_kind_and_names_their_type() {
+    let forge = Forge::new();
+    let keys = KeySet::from_json(&forge.jwks()).unwrap();
+    let header = r#"{"alg":"RS256","typ":"statuslist+jwt","kid":"forge"}"#;
+    let payload = jws::verify(&forge.sign_raw(header, b"no JSON"), &keys).unwrap();
+    assert_eq!(payload.typ.as_deref(), Some("statuslist+jwt"));
+    assert_eq!(
+        (payload.kid.as_str(), payload.bytes.as_slice()),
+        ("forge", &b"no JSON"[..])
+    );
+
+    let large = forge.sign_raw(header, &vec![0; 20_000]);
+    assert_eq!(
+        jws::verify(&large, &keys).unwrap_err().reason(),
+        "too_large"
+    );
+    assert!(jws::verify_within(&large, &keys, 64 * 1_024).is_ok());
 }

@@ -1,0 +1,77 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+
+use crate::scenario::{Plan, SCENARIOS, Scenario};
+
+/// Measures Tokensmith and prints figures.
+///
+/// Exit codes: 0 measured, 1 failed or wrong answers, 2 bad usage.
+#[derive(Parser)]
+#[command(name = "tokensmith-bench", version)]
+pub(crate) struct Arguments {
+    /// What to measure.
+    #[arg(value_parser = scenarios())]
+    pub(crate) scenario: &'static Scenario,
+    #[command(flatten)]
+    pub(crate) plan: Plan,
+    /// Print one JSON object instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Also fail when a figure misses its bar.
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+fn scenarios() -> impl TypedValueParser<Value = &'static Scenario> {
+    let names = SCENARIOS
+        .iter()
+        .map(|scenario| PossibleValue::new(scenario.name).help(scenario.about));
+    PossibleValuesParser::new(names).try_map(|name| {
+        SCENARIOS
+            .iter()
+            .find(|scenario| scenario.name == name)
+            .ok_or("no such scenario")
+    })
+}
+
+/// Parses a number of seconds; half seconds are fine.
+pub(crate) fn seconds(text: &str) -> Result<std::time::Duration, String> {
+    text.parse::<f64>()
+        .ok()
+        .filter(|seconds| (0.1..=3_600.0).contains(seconds))
+        .map(std::time::Duration::from_secs_f64)
+        .ok_or_else(|| "expected a number of seconds from 0.1 to 3600".to_owned())
+}
+
+/// Parses the path of an executable that exists.
+pub(crate) fn existing_file(text: &str) -> Result<PathBuf, String> {
+    std::fs::canonicalize(text).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_scenario_is_on_the_command_line_once() {
+        for scenario in SCENARIOS {
+            let arguments = Arguments::try_parse_from(["bench", scenario.name]).unwrap();
+            assert_eq!(arguments.scenario.name, scenario.name);
+            let same = SCENARIOS.iter().filter(|other| other.name == scenario.name);
+            assert_eq!(same.count(), 1, "{}", scenario.name);
+        }
+        assert!(Arguments::try_parse_from(["bench", "nothing"]).is_err());
+    }
+
+    #[test]
+    fn seconds_are_a_number_within_reason() {
+        assert_eq!(seconds("0.5"), Ok(std::time::Duration::from_millis(500)));
+        for bad in ["", "0", "-1", "NaN", "inf", "ten", "4000"] {
+            assert!(seconds(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! A lean HTTP/1.1 client. The generator shares the cores with the service, so it sends bytes that
+//! were built beforehand and reads no more of the answers than it needs.
+
+mod connection;
+mod load;
+mod request;
+mod response;
+
+pub(crate) use connection::Connection;
+pub(crate) use load::{Load, Slice};
+pub(crate) use request::{get, post_form};
+pub(crate) use response::Response;

@@ -1,0 +1,50 @@
+//! Requests as bytes.
+
+use std::net::SocketAddr;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+/// A `GET` with further header lines as `(name, value)`.
+pub(crate) fn get(host: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Vec<u8> {
+    let mut request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\n");
+    for (name, value) in headers {
+        request += &format!("{name}: {value}\r\n");
+    }
+    (request + "\r\n").into_bytes()
+}
+
+/// A `POST` of a form by an authenticated client (RFC 6749 §2.3.1). Id and secret must consist of
+/// characters that a form does not escape.
+pub(crate) fn post_form(
+    host: SocketAddr,
+    path: &str,
+    (client_id, secret): (&str, &str),
+    form: &str,
+) -> Vec<u8> {
+    let credentials = STANDARD.encode(format!("{client_id}:{secret}"));
+    let length = form.len();
+    format!(
+        "POST {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: Basic {credentials}\r\n\
+         content-type: application/x-www-form-urlencoded\r\ncontent-length: {length}\r\n\r\n{form}"
+    )
+    .into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_well_formed() {
+        let host = "127.0.0.1:80".parse().unwrap();
+        assert_eq!(
+            get(host, "/a", &[("if-none-match", "\"1\"")]),
+            b"GET /a HTTP/1.1\r\nhost: 127.0.0.1:80\r\nif-none-match: \"1\"\r\n\r\n"
+        );
+        let post = post_form(host, "/b", ("id", "secret"), "x=1");
+        let post = String::from_utf8(post).unwrap();
+        assert!(post.contains("authorization: Basic aWQ6c2VjcmV0\r\n"));
+        assert!(post.ends_with("content-length: 3\r\n\r\nx=1"));
+    }
+}

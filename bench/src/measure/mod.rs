@@ -1,0 +1,23 @@
+//! How things are measured: CPU time, not wall time, in short slices that alternate between what
+//! is measured and its yardstick.
+
+mod comparison;
+mod cpu_time;
+mod latencies;
+mod raw_rsa;
+mod slices;
+
+pub(crate) use comparison::{Comparison, Round, median};
+pub(crate) use cpu_time::{TaskTimes, resident_mib};
+pub(crate) use latencies::Latencies;
+pub(crate) use raw_rsa::{RawRsaSigner, raw_rsa_public_key};
+pub(crate) use slices::alternate;
+
+/// A count as a floating-point number; exact below 2^53.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "no benchmark counts to nine quadrillion"
+)]
+pub(crate) fn real(count: u64) -> f64 {
+    count as f64
+}

@@ -1,0 +1,186 @@
+//! What a scenario found, as one JSON object or as a table.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use serde::Serialize;
+
+use crate::failure::{Doing, Outcome};
+use crate::measure::{Comparison, Latencies};
+
+/// The figures of one scenario. A figure that the scenario does not measure is `null`.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Report {
+    /// Name of the scenario.
+    pub(crate) scenario: &'static str,
+    /// Operations that were measured.
+    pub(crate) ops: u64,
+    /// Operations in a second of wall time under load.
+    pub(crate) ops_per_second: Option<f64>,
+    /// Median latency as the caller sees it.
+    pub(crate) p50_ms: Option<f64>,
+    /// 99th percentile of the latency.
+    pub(crate) p99_ms: Option<f64>,
+    /// Answers that were wrong or missing.
+    pub(crate) errors: u64,
+    /// CPU time of the service for one operation: user and system, all threads.
+    pub(crate) server_cpu_us_per_op: Option<f64>,
+    /// CPU time of one raw RSA-2048 signature, measured in turns with the load.
+    pub(crate) raw_rsa_sign_us: Option<f64>,
+    /// Our CPU time over that of the yardstick.
+    pub(crate) ratio: Option<f64>,
+    /// Figures that only some scenarios have; the unit is in the name.
+    #[serde(flatten)]
+    pub(crate) more: BTreeMap<&'static str, f64>,
+    /// What the figures have to reach.
+    pub(crate) bars: Vec<Bar>,
+}
+
+/// An upper limit for one figure.
+#[derive(Debug, Serialize)]
+pub(crate) struct Bar {
+    figure: &'static str,
+    value: f64,
+    at_most: f64,
+    met: bool,
+}
+
+impl Report {
+    pub(crate) fn new(scenario: &'static str) -> Self {
+        Self {
+            scenario,
+            ..Self::default()
+        }
+    }
+
+    /// Adds the latencies of the operations.
+    pub(crate) fn latencies(&mut self, latencies: &Latencies) {
+        self.p50_ms = Some(rounded(latencies.quantile_ms(0.5)));
+        self.p99_ms = Some(rounded(latencies.quantile_ms(0.99)));
+    }
+
+    /// Adds how the operations compare with raw RSA signatures.
+    pub(crate) fn against_raw_signatures(&mut self, comparison: &Comparison) {
+        self.server_cpu_us_per_op = Some(rounded(comparison.ours_us));
+        self.raw_rsa_sign_us = Some(rounded(comparison.yardstick_us));
+        self.ratio = Some(rounded(comparison.ratio));
+    }
+
+    /// Adds a figure of this scenario alone.
+    pub(crate) fn figure(&mut self, name: &'static str, value: f64) {
+        self.more.insert(name, rounded(value));
+    }
+
+    /// Holds a figure against its upper limit.
+    pub(crate) fn bar(&mut self, figure: &'static str, value: f64, at_most: f64) {
+        self.bars.push(Bar {
+            figure,
+            value: rounded(value),
+            at_most,
+            // Not rounded, and not a number is not met.
+            met: value <= at_most,
+        });
+    }
+
+    /// Whether every answer was right and, if the bars count, every bar is met.
+    pub(crate) fn is_good(&self, bars_count: bool) -> bool {
+        self.errors == 0 && (!bars_count || self.bars.iter().all(|bar| bar.met))
+    }
+
+    /// One line of JSON.
+    pub(crate) fn to_json(&self) -> Outcome<String> {
+        serde_json::to_string(self).doing("writing the figures as JSON")
+    }
+
+    /// For people.
+    pub(crate) fn to_table(&self) -> String {
+        let mut table = format!("{}\n", self.scenario);
+        let mut row = |name: &str, value: String| {
+            // Writing to memory cannot fail.
+            let _ok = writeln!(table, "  {name:<36}{value:>12}");
+        };
+        row("ops", self.ops.to_string());
+        let figures = [
+            ("ops_per_second", self.ops_per_second),
+            ("p50_ms", self.p50_ms),
+            ("p99_ms", self.p99_ms),
+            ("server_cpu_us_per_op", self.server_cpu_us_per_op),
+            ("raw_rsa_sign_us", self.raw_rsa_sign_us),
+            ("ratio", self.ratio),
+        ];
+        for (name, value) in figures {
+            if let Some(value) = value {
+                row(name, value.to_string());
+            }
+        }
+        for (name, value) in &self.more {
+            row(name, value.to_string());
+        }
+        row("errors", self.errors.to_string());
+        for bar in &self.bars {
+            let verdict = if bar.met { "met" } else { "MISSED" };
+            let name = format!("{} at most {}", bar.figure, bar.at_most);
+            row(&name, verdict.to_owned());
+        }
+        table.trim_end().to_owned()
+    }
+}
+
+/// To a thousandth: more digits would only be noise.
+fn rounded(value: f64) -> f64 {
+    (value * 1_000.0).round() / 1_000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_json_has_every_member_that_scripts_rely_on() {
+        let report = Report::new("token");
+        let json: serde_json::Value = serde_json::from_str(&report.to_json().unwrap()).unwrap();
+        for member in [
+            "scenario",
+            "ops",
+            "ops_per_second",
+            "p50_ms",
+            "p99_ms",
+            "errors",
+            "server_cpu_us_per_op",
+            "raw_rsa_sign_us",
+            "ratio",
+        ] {
+            assert!(json.get(member).is_some(), "{member}");
+        }
+    }
+
+    #[test]
+    fn a_bar_is_met_up_to_its_limit_and_never_by_nonsense() {
+        let mut report = Report::new("token");
+        report.bar("ratio", 1.12, 1.12);
+        assert!(report.is_good(true));
+        report.bar("ratio", 1.120_001, 1.12);
+        assert!(report.is_good(false));
+        assert!(!report.is_good(true));
+        let mut report = Report::new("token");
+        report.bar("ratio", f64::NAN, 1.12);
+        assert!(!report.is_good(true));
+    }
+
+    #[test]
+    fn wrong_answers_are_never_good() {
+        let report = Report {
+            errors: 1,
+            ..Report::new("token")
+        };
+        assert!(!report.is_good(false));
+    }
+
+    #[test]
+    fn the_table_says_which_bar_is_missed() {
+        let mut report = Report::new("jwks");
+        report.bar("server_cpu_us_per_op", 9.0, 8.0);
+        assert!(report.to_table().contains("server_cpu_us_per_op at most 8"));
+        assert!(report.to_table().ends_with("MISSED"));
+    }
+}

@@ -1,0 +1,287 @@
+//! The running service, with a verb for each endpoint.
+
+use std::fs::File;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use reqwest::header::HeaderMap;
+use reqwest::{Method, RequestBuilder, StatusCode};
+use serde_json::Value;
+
+use super::command::{Said, run, tokensmith};
+use super::{Database, wait};
+
+/// One process of the service, killed when it is dropped.
+pub(crate) struct TestApp {
+    /// `http://127.0.0.1:PORT`
+    pub(crate) address: String,
+    /// The issuer of its tokens.
+    pub(crate) issuer: String,
+    process: Child,
+    variables: Vec<(String, String)>,
+    log: PathBuf,
+    http: reqwest::Client,
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+}
+
+/// A registered client.
+#[derive(Clone, Debug)]
+pub(crate) struct TestClient {
+    pub(crate) id: String,
+    pub(crate) secret: String,
+}
+
+impl TestApp {
+    /// Starts `tokensmith serve` on a database and waits until it is ready.
+    pub(crate) async fn start(database: &Database) -> Self {
+        Self::start_with(database, &[]).await
+    }
+
+    /// As [`Self::start`], with further variables.
+    pub(crate) async fn start_with(database: &Database, further: &[(&str, &str)]) -> Self {
+        let app = Self::spawn(database, further);
+        app.wait_until_ready().await;
+        app
+    }
+
+    /// Starts the process without waiting for it.
+    pub(crate) fn spawn(database: &Database, further: &[(&str, &str)]) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let port = free_port();
+        let address = format!("http://127.0.0.1:{port}");
+        let own = [
+            ("TOKENSMITH_LISTEN", format!("127.0.0.1:{port}")),
+            ("TOKENSMITH_ISSUER", address.clone()),
+            ("TOKENSMITH_WORKERS", "2".to_owned()),
+        ];
+        let mut variables: Vec<(String, String)> = own
+            .into_iter()
+            .chain(database.variables())
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect();
+        for (name, value) in further {
+            variables.retain(|(known, _)| known != name);
+            variables.push(((*name).to_owned(), (*value).to_owned()));
+        }
+        let issuer = variables
+            .iter()
+            .find(|(name, _)| name == "TOKENSMITH_ISSUER")
+            .map(|(_, value)| value.clone())
+            .unwrap();
+        let log = database
+            .home
+            .path()
+            .join(format!("log-{}", COUNT.fetch_add(1, Ordering::Relaxed)));
+        let process = tokensmith(&["serve"])
+            .envs(variables.clone())
+            .stderr(File::create(&log).unwrap())
+            .spawn()
+            .unwrap();
+        let http = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build()
+            .unwrap();
+        Self { address, issuer, process, variables, log, http }
+    }
+
+    /// Waits until `/readyz` says so.
+    pub(crate) async fn wait_until_ready(&self) {
+        let url = format!("{}/readyz", self.address);
+        wait::until(&format!("the service is ready; log: {}", self.log.display()), || async {
+            let reply = self.http.get(&url).send().await.ok()?;
+            reply.status().is_success().then_some(())
+        })
+        .await;
+    }
+
+    /// A request to a path of the service.
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.address))
+    }
+
+    /// Sends a request and reads the answer.
+    pub(crate) async fn send(&self, request: RequestBuilder) -> Reply {
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status(), response.headers().clone());
+        Reply { status, headers, text: response.text().await.unwrap() }
+    }
+
+    /// `GET`
+    pub(crate) async fn get(&self, path: &str) -> Reply {
+        self.send(self.request(Method::GET, path)).await
+    }
+
+    /// `POST /oauth/token` with the client's secret in the header.
+    pub(crate) async fn token(&self, client: &TestClient, parameters: &[(&str, &str)]) -> Reply {
+        let request = self
+            .request(Method::POST, "/oauth/token")
+            .basic_auth(&client.id, Some(&client.secret))
+            .form(&with_grant(parameters));
+        self.send(request).await
+    }
+
+    /// An access token of the client.
+    pub(crate) async fn access_token(&self, client: &TestClient) -> String {
+        let reply = self.token(client, &[]).await;
+        assert_eq!(reply.status, 200, "{}", reply.text);
+        reply.json()["access_token"].as_str().unwrap().to_owned()
+    }
+
+    /// Registers a client on the command line, beside the running service, and waits until the
+    /// service knows it.
+    pub(crate) async fn client(&self, id: &str, arguments: &[&str]) -> TestClient {
+        let mut all = vec!["client", "create", "--id", id, "--json"];
+        all.extend(["--grant", "client_credentials"]);
+        all.extend(arguments);
+        let created = self.run(&all).json();
+        let secret = created["client_secret"].as_str().unwrap().to_owned();
+        let client = TestClient { id: id.to_owned(), secret };
+        wait::until("the service knows the client", || async {
+            let reply = self.token(&client, &[("grant_type", "unknown")]).await;
+            (reply.status == 400).then_some(())
+        })
+        .await;
+        client
+    }
+
+    /// A client for `https://api.example.com` with two scopes.
+    pub(crate) async fn orders(&self) -> TestClient {
+        let arguments =
+            ["--scope", "orders:read orders:write", "--audience", "https://api.example.com"];
+        self.client("orders", &arguments).await
+    }
+
+    /// An administrator's access token.
+    pub(crate) async fn admin_token(&self) -> String {
+        let client = self.client("admin", &["--scope", "tokensmith:admin"]).await;
+        self.access_token(&client).await
+    }
+
+    /// A request to the administrative API, with a JSON body where there is one.
+    pub(crate) async fn admin(
+        &self,
+        token: &str,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Reply {
+        let mut request = self.request(method, &format!("/api/admin{path}")).bearer_auth(token);
+        if let Some(body) = body {
+            request = request
+                .header("content-type", "application/json")
+                .body(serde_json::to_vec(&body).unwrap());
+        }
+        self.send(request).await
+    }
+
+    /// Runs a command with the settings of this service.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Said {
+        run(&mut self.command(arguments))
+    }
+
+    /// A command with the settings of this service.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = tokensmith(arguments);
+        command.envs(self.variables.clone());
+        command
+    }
+
+    /// What the service has logged so far.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// The value of a metric, summed over all label sets that contain `labels`.
+    pub(crate) async fn metric(&self, name: &str, labels: &str) -> f64 {
+        let text = self.get("/metrics").await.text;
+        text.lines()
+            .filter(|line| !line.starts_with('#'))
+            .filter_map(|line| line.rsplit_once(' '))
+            .filter(|(series, _)| series.split('{').next() == Some(name))
+            .filter(|(series, _)| series.contains(labels))
+            .map(|(_, value)| value.parse::<f64>().unwrap())
+            .sum()
+    }
+
+    /// Sends a signal such as `TERM`.
+    pub(crate) fn signal(&self, name: &str) {
+        let status = Command::new("kill")
+            .args(["-s", name, &self.process.id().to_string()])
+            .status()
+            .unwrap();
+        assert!(status.success());
+    }
+
+    /// The id of the process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// How the process ended, once it has.
+    pub(crate) async fn exit(&mut self) -> ExitStatus {
+        let mut status = None;
+        while status.is_none() {
+            status = self.process.try_wait().unwrap();
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        status.unwrap()
+    }
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        let _ended = self.process.kill();
+        let _reaped = self.process.wait();
+    }
+}
+
+impl Reply {
+    /// The body as JSON.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("not JSON: {}", self.text))
+    }
+
+    /// A header as text; empty when absent.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// Status and `error` of an OAuth error.
+    pub(crate) fn error(&self) -> (u16, String) {
+        let error = self.json()["error"].as_str().unwrap_or_default().to_owned();
+        assert!(self.json()["error_description"].is_string(), "{}", self.text);
+        (self.status.as_u16(), error)
+    }
+}
+
+fn with_grant<'a>(parameters: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    let mut form = parameters.to_vec();
+    if !form.iter().any(|(name, _)| *name == "grant_type") {
+        form.push(("grant_type", "client_credentials"));
+    }
+    form
+}
+
+/// A port that nobody listens on. Each is handed out once in this process.
+pub(crate) fn free_port() -> u16 {
+    use std::collections::BTreeSet;
+    use std::sync::Mutex;
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    loop {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        if GIVEN.lock().unwrap().insert(port) {
+            return port;
+        }
+    }
+}

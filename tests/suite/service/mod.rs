@@ -1,0 +1,3 @@
+//! The running service.
+
+mod token_endpoint;

@@ -1,0 +1,4 @@
+//! The storage contract, on both databases.
+
+mod clients;
+mod signing_keys;
