@@ -19,7 +19,7 @@ use crate::crypto::{
 };
 use crate::domain::issuer::Issuer;
 use crate::domain::ports::{
-    Entropy, KeyVaultError, MasterKeyFingerprint, SecretMint, Store, StoreError,
+    Clock, Entropy, KeyVaultError, MasterKeyFingerprint, SecretMint, Store, StoreError,
 };
 use crate::store::{self, DatabaseLocation, OpenError};
 use crate::telemetry::metrics::Metrics;
@@ -121,6 +121,7 @@ impl Parts {
             metrics.store.clone(),
         )
         .await?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::default());
         let master = master_key(settings, &*store, &*entropy).await?;
         let mint = Arc::new(HmacSecretMint::new(&master, Arc::clone(&entropy)));
@@ -128,6 +129,7 @@ impl Parts {
             store: Arc::clone(&store),
             vault: Arc::new(SealedKeyVault::new(&master, Arc::clone(&entropy))?),
             policy: settings.rotation,
+            clock: Arc::clone(&clock),
         };
         let clients = ClientAdministration {
             store: Arc::clone(&store),
@@ -136,7 +138,6 @@ impl Parts {
             keys: keys.clone(),
             issuer: issuer.clone(),
         };
-        let clock = Arc::new(SystemClock);
         Ok(Self {
             administration: Administration {
                 clients,
@@ -192,10 +193,10 @@ async fn master_key(
         MasterKeySource::File(path) => path.display().to_string(),
         MasterKeySource::KeysDirectory(path) => path.join("master.key").display().to_string(),
     };
-    let master = match (
-        MasterKey::load(source)?,
-        store.master_key_fingerprint().await?,
-    ) {
+    // In this order: a key is made before the database is claimed for it, so whoever sees the
+    // claim of another replica that starts at the same time finds its key, too.
+    let claimed_by = store.master_key_fingerprint().await?;
+    let master = match (MasterKey::load(source)?, claimed_by) {
         (Some(key), _) => key,
         // A new key beside an old database would only hide that the old key is gone.
         (None, Some(expected)) => return Err(StartError::MissingMasterKey { expected, place }),

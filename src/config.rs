@@ -20,7 +20,7 @@ use layers::{Layers, Setting};
 
 /// How long a key stays in the JWKS after the longest token it signed has expired: verifiers allow
 /// for clocks that differ.
-const CLOCK_SKEW: Duration = Duration::from_secs(60);
+const CLOCK_SKEW: Duration = Duration::from_mins(1);
 
 /// The settings of the service. Units and defaults are those of [`SETTINGS`].
 #[derive(Clone)]
@@ -116,7 +116,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting::new("shutdown_timeout", "10s", "a duration up to 10m"),
     Setting::new(
         "log",
-        "info",
+        "info,sqlx=warn,actix_server=warn",
         "a filter such as info or warn,tokensmith=debug",
     ),
     Setting::new("log_format", "json", "json or text"),
@@ -167,7 +167,7 @@ impl Settings {
                 )
             })?,
             jwks_max_age: layers.parse("jwks.max_age", |text| {
-                duration(text, Duration::from_secs(1)..=Duration::from_secs(86_400))
+                duration(text, Duration::from_secs(1)..=Duration::from_hours(24))
             })?,
             rotation: rotation(layers)?,
             tls: tls(layers)?,
@@ -177,7 +177,7 @@ impl Settings {
                 workers as usize
             },
             shutdown_timeout: layers.parse("shutdown_timeout", |text| {
-                duration(text, Duration::ZERO..=Duration::from_secs(600))
+                duration(text, Duration::ZERO..=Duration::from_mins(10))
             })?,
             log_filter: layers.parse("log", |text| {
                 parse_filter(text).map(|_| text.to_owned()).map_err(display)
@@ -208,7 +208,7 @@ fn master_key(layers: &Layers, keys_dir: &std::path::Path) -> Result<MasterKeySo
 /// Checks the durations of keys against each other: a key must be known to every verifier before
 /// it signs.
 fn rotation(layers: &Layers) -> Result<RotationPolicy, ConfigError> {
-    const YEARS: Duration = Duration::from_secs(10 * 365 * 86_400);
+    const YEARS: Duration = Duration::from_hours(10 * 365 * 24);
     let long = |text: &str| duration(text, Duration::from_secs(1)..=YEARS);
     let max_age = layers.parse("jwks.max_age", long)?;
     let lead_time = layers.parse("keys.lead_time", |text| {

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::failure::{Doing, Outcome};
-use crate::measure::{Comparison, Latencies};
+use crate::measure::{Comparison, Latencies, real};
 
 /// The figures of one scenario. A figure that the scenario does not measure is `null`.
 #[derive(Debug, Default, Serialize)]
@@ -23,7 +24,7 @@ pub(crate) struct Report {
     pub(crate) p99_ms: Option<f64>,
     /// Answers that were wrong or missing.
     pub(crate) errors: u64,
-    /// CPU time of the service for one operation: user and system, all threads.
+    /// CPU time of our code for one operation. Of a running service: user and system, all threads.
     pub(crate) server_cpu_us_per_op: Option<f64>,
     /// CPU time of one raw RSA-2048 signature, measured in turns with the load.
     pub(crate) raw_rsa_sign_us: Option<f64>,
@@ -53,6 +54,18 @@ impl Report {
         }
     }
 
+    /// Adds how many operations there were in a second; `ops` is set already.
+    pub(crate) fn throughput(&mut self, wall: Duration) {
+        self.ops_per_second = Some(rounded(real(self.ops) / wall.as_secs_f64()));
+    }
+
+    /// Adds what ran alone on one thread: the throughput is that of the operations by themselves.
+    pub(crate) fn operations(&mut self, latencies: &Latencies) {
+        self.ops = latencies.count();
+        self.ops_per_second = Some(rounded(1e3 / latencies.mean_ms()));
+        self.latencies(latencies);
+    }
+
     /// Adds the latencies of the operations.
     pub(crate) fn latencies(&mut self, latencies: &Latencies) {
         self.p50_ms = Some(rounded(latencies.quantile_ms(0.5)));
@@ -63,6 +76,13 @@ impl Report {
     pub(crate) fn against_raw_signatures(&mut self, comparison: &Comparison) {
         self.server_cpu_us_per_op = Some(rounded(comparison.ours_us));
         self.raw_rsa_sign_us = Some(rounded(comparison.yardstick_us));
+        self.ratio = Some(rounded(comparison.ratio));
+    }
+
+    /// Adds how the operations compare with raw RSA verifications.
+    pub(crate) fn against_raw_verifications(&mut self, comparison: &Comparison) {
+        self.server_cpu_us_per_op = Some(rounded(comparison.ours_us));
+        self.figure("raw_rsa_verify_us", comparison.yardstick_us);
         self.ratio = Some(rounded(comparison.ratio));
     }
 

@@ -91,9 +91,7 @@ impl ClientAdministration {
             None => self.invent_id()?,
         };
         client_registration::check(&id, &metadata, &self.issuer)?;
-        self.keys
-            .ensure_signer(metadata.access_token_alg, now)
-            .await?;
+        self.keys.ensure_signer(metadata.access_token_alg).await?;
         let new = NewClient {
             id: id.clone(),
             metadata,

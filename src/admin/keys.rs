@@ -11,7 +11,7 @@ use crate::domain::algorithm::Algorithm;
 use crate::domain::id::Kid;
 use crate::domain::key::SigningKey;
 use crate::domain::key_schedule::{Activation, KeyChain, KeyPlan, PlannedKey, RotationPolicy};
-use crate::domain::ports::{KeyMaterial, KeyTransition, KeyVault, Store};
+use crate::domain::ports::{Clock, KeyMaterial, KeyTransition, KeyVault, Store};
 
 /// How often a plan is made again before giving up.
 const ATTEMPTS: usize = 10;
@@ -25,6 +25,8 @@ pub struct KeyAdministration {
     pub vault: Arc<dyn KeyVault>,
     /// The durations of a key's life.
     pub policy: RotationPolicy,
+    /// The time at which a plan is applied, which making a key pair may have put off.
+    pub clock: Arc<dyn Clock>,
 }
 
 impl KeyAdministration {
@@ -40,10 +42,10 @@ impl KeyAdministration {
     ///
     /// # Errors
     /// When a key cannot be made or the database does not answer.
-    pub async fn upkeep(&self, algorithm: Algorithm, now: Timestamp) -> Result<(), AdminError> {
+    pub async fn upkeep(&self, algorithm: Algorithm) -> Result<(), AdminError> {
         let plan =
-            |keys: &[SigningKey]| Ok(KeyChain::of(keys, algorithm).upkeep(now, &self.policy));
-        self.change(now, None, plan).await?;
+            |keys: &[SigningKey], now| Ok(KeyChain::of(keys, algorithm).upkeep(now, &self.policy));
+        self.change(None, plan).await?;
         Ok(())
     }
 
@@ -51,15 +53,11 @@ impl KeyAdministration {
     ///
     /// # Errors
     /// As [`Self::upkeep`].
-    pub async fn ensure_signer(
-        &self,
-        algorithm: Algorithm,
-        now: Timestamp,
-    ) -> Result<(), AdminError> {
+    pub async fn ensure_signer(&self, algorithm: Algorithm) -> Result<(), AdminError> {
         let keys = self.list().await?;
-        match KeyChain::of(&keys, algorithm).signer(now) {
+        match KeyChain::of(&keys, algorithm).signer(self.clock.now()) {
             Some(_) => Ok(()),
-            None => self.upkeep(algorithm, now).await,
+            None => self.upkeep(algorithm).await,
         }
     }
 
@@ -71,12 +69,11 @@ impl KeyAdministration {
         &self,
         algorithm: Algorithm,
         activation: Activation,
-        now: Timestamp,
     ) -> Result<Vec<SigningKey>, AdminError> {
-        let plan = |keys: &[SigningKey]| {
+        let plan = |keys: &[SigningKey], now| {
             Ok(KeyChain::of(keys, algorithm).rotate(now, activation, &self.policy))
         };
-        self.change(now, None, plan).await
+        self.change(None, plan).await
     }
 
     /// Takes a key pair in PEM into the chain of its algorithm.
@@ -88,57 +85,55 @@ impl KeyAdministration {
         pem: &str,
         algorithm: Algorithm,
         activation: Activation,
-        now: Timestamp,
     ) -> Result<Vec<SigningKey>, AdminError> {
         let material = self.vault.import(pem, algorithm)?;
         let kid = material.kid.clone();
-        let plan = |keys: &[SigningKey]| {
+        let plan = |keys: &[SigningKey], now| {
             if keys.iter().any(|key| key.kid == kid) {
                 return Err(AdminError::KeyExists(kid.clone()));
             }
             Ok(KeyChain::of(keys, algorithm).import(now, activation, &self.policy))
         };
-        self.change(now, Some(material), plan).await
+        self.change(Some(material), plan).await
     }
 
     /// Withdraws a key at once; another takes its place if it was signing.
     ///
     /// # Errors
     /// When there is no such live key.
-    pub async fn revoke(&self, kid: &Kid, now: Timestamp) -> Result<Vec<SigningKey>, AdminError> {
-        let plan = |keys: &[SigningKey]| {
+    pub async fn revoke(&self, kid: &Kid) -> Result<Vec<SigningKey>, AdminError> {
+        let plan = |keys: &[SigningKey], now| {
             keys.iter()
                 .find(|key| key.kid == *kid)
                 .map(|key| KeyChain::of(keys, key.algorithm))
                 .and_then(|chain| chain.revoke(kid, now, &self.policy))
                 .ok_or_else(|| AdminError::NoSuchKey(kid.clone()))
         };
-        self.change(now, None, plan).await
+        self.change(None, plan).await
     }
 
     /// Plans and applies until the plan meets the keys it was made for; answers the keys after it.
+    ///
+    /// Making an RSA key takes a while, and the lead time counts from the moment at which the key
+    /// is published. So when a plan needs a key pair, that is made first and the plan anew.
     async fn change(
         &self,
-        now: Timestamp,
         mut material: Option<KeyMaterial>,
-        plan: impl Fn(&[SigningKey]) -> Result<KeyPlan, AdminError> + Send + Sync,
+        plan: impl Fn(&[SigningKey], Timestamp) -> Result<KeyPlan, AdminError> + Send + Sync,
     ) -> Result<Vec<SigningKey>, AdminError> {
         for _ in 0..ATTEMPTS {
             let (keys, seen) = self.store.signing_keys().await?;
-            let plan = plan(&keys)?;
+            let now = self.clock.now();
+            let plan = plan(&keys, now)?;
             if plan.is_empty() {
                 return Ok(keys);
             }
-            let insert = match plan.new_key {
-                None => None,
-                Some(planned) => {
-                    let made = match material.take() {
-                        Some(made) if made.public_jwk.alg == planned.algorithm => made,
-                        _ => self.generate(planned.algorithm).await?,
-                    };
-                    // Kept for the next attempt: making an RSA key takes a while.
-                    material = Some(made.clone());
-                    Some(signing_key(planned, made, now))
+            let insert = match (plan.new_key, &material) {
+                (None, _) => None,
+                (Some(planned), Some(made)) => Some(signing_key(planned, made.clone(), now)),
+                (Some(planned), None) => {
+                    material = Some(self.generate(planned.algorithm).await?);
+                    continue;
                 }
             };
             let transition = KeyTransition {

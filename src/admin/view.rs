@@ -93,11 +93,13 @@ impl From<ClientWithSecret> for ClientWithSecretView {
     }
 }
 
-/// The keys with their states at `now`, signers first, then by age.
+/// The keys with their states at `now`, newest first in each algorithm. The order never changes.
 #[must_use]
 pub fn keys(keys: &[SigningKey], now: Timestamp) -> Vec<KeyView> {
-    let mut views: Vec<KeyView> = keys
-        .iter()
+    let mut newest_first: Vec<&SigningKey> = keys.iter().collect();
+    newest_first.sort_by_key(|key| (key.algorithm, std::cmp::Reverse(key.slot)));
+    newest_first
+        .into_iter()
         .map(|key| KeyView {
             kid: key.kid.to_string(),
             state: KeyChain::of(keys, key.algorithm).state(key, now),
@@ -109,7 +111,5 @@ pub fn keys(keys: &[SigningKey], now: Timestamp) -> Vec<KeyView> {
             revoked_at: key.revoked_at,
             public_jwk: key.public_jwk.clone(),
         })
-        .collect();
-    views.sort_by_key(|view| (view.alg, view.state, view.created_at));
-    views
+        .collect()
 }

@@ -25,6 +25,7 @@ pub struct Application {
     replica: Replica,
     parts: Parts,
     port: u16,
+    stop: StopSignal,
 }
 
 /// What a service is for.
@@ -58,6 +59,8 @@ impl Application {
         let parts = Parts::open(settings, issuer.clone()).await?;
         let replica = start_replica(&parts).await?;
         let endpoints = web::Data::new(endpoints(settings, &parts, &replica));
+        // Before anybody can find the service ready, and stop it.
+        let stop = StopSignal::register();
         let server = serve(settings, listener, endpoints)?;
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
@@ -71,6 +74,7 @@ impl Application {
             replica,
             parts,
             port: address.port(),
+            stop,
         })
     }
 
@@ -104,9 +108,9 @@ impl Application {
     /// When the server fails.
     pub async fn run_until_stopped(self) -> std::io::Result<()> {
         let upkeep = tokio::spawn(self.replica.clone().keep_up());
-        let handle = self.server.handle();
+        let (handle, stop) = (self.server.handle(), self.stop);
         tokio::spawn(async move {
-            stop_signal().await;
+            stop.received().await;
             tracing::info!("stopping: no new connections; running requests may finish");
             handle.stop(true).await;
         });
@@ -185,25 +189,47 @@ fn serve(
         .run())
 }
 
+/// SIGTERM, which orchestrators send, and SIGINT, which a terminal sends.
 #[cfg(unix)]
-async fn stop_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-    ) else {
-        tracing::error!("cannot listen for signals; only a kill will stop this process");
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+struct StopSignal(std::io::Result<[tokio::signal::unix::Signal; 2]>);
+
+#[cfg(unix)]
+impl StopSignal {
+    fn register() -> Self {
+        use tokio::signal::unix::{SignalKind, signal};
+        Self(signal(SignalKind::terminate()).and_then(|terminate| {
+            signal(SignalKind::interrupt()).map(|interrupt| [terminate, interrupt])
+        }))
+    }
+
+    async fn received(self) {
+        match self.0 {
+            Ok([mut terminate, mut interrupt]) => {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, "cannot listen for signals; only a kill will stop this");
+                std::future::pending::<()>().await;
+            }
+        }
     }
 }
 
 #[cfg(not(unix))]
-async fn stop_signal() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
+struct StopSignal;
+
+#[cfg(not(unix))]
+impl StopSignal {
+    fn register() -> Self {
+        Self
+    }
+
+    async fn received(self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 }

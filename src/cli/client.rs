@@ -44,7 +44,7 @@ pub struct CreateArgs {
     /// A name for people
     #[arg(long)]
     name: Option<String>,
-    /// A grant that the client may use (repeatable): client_credentials
+    /// A grant that the client may use (repeatable): `client_credentials`
     #[arg(long, value_name = "GRANT", required = true)]
     grant: Vec<GrantType>,
     /// The scopes that the client may ask for, separated by spaces

@@ -7,7 +7,9 @@ use super::settings_args::SettingsArgs;
 use super::{Failure, output};
 use crate::admin::Administration;
 use crate::config::{ConfigError, Settings};
+use crate::domain::Timestamp;
 use crate::domain::algorithm::Algorithm;
+use crate::domain::key::SigningKey;
 use crate::domain::key_schedule::KeyChain;
 
 /// `tokensmith doctor`
@@ -149,44 +151,50 @@ async fn clocks(administration: &Administration) -> Finding {
 }
 
 async fn keys(administration: &Administration, settings: &Settings) -> Vec<Finding> {
+    const CHECK: &str = "signing keys";
     let keys = match administration.keys.list().await {
         Ok(keys) => keys,
         Err(error) => {
-            return vec![Finding::new(
-                "signing keys",
-                Verdict::Failed,
-                error.to_string(),
-            )];
+            return vec![Finding::new(CHECK, Verdict::Failed, error.to_string())];
         }
     };
     let now = administration.clock.now();
     let mut findings = Vec::new();
     for algorithm in Algorithm::ALL {
         let chain = KeyChain::of(&keys, algorithm);
-        let finding = match chain.signer(now) {
-            None if algorithm == Algorithm::default() => Finding::new(
-                "signing keys",
+        match chain.signer(now) {
+            Some(signer) => findings.push(match administration.keys.vault.open(signer) {
+                Err(error) => Finding::new(CHECK, Verdict::Failed, error.to_string()),
+                Ok(_) => signer_finding(&chain, signer, now, settings),
+            }),
+            None if algorithm == Algorithm::default() => findings.push(Finding::new(
+                CHECK,
                 Verdict::Warning,
                 format!("there is no {algorithm} key yet; the first start of the server makes it"),
-            ),
-            None => continue,
-            Some(key) => match administration.keys.vault.open(key) {
-                Err(error) => Finding::new("signing keys", Verdict::Failed, error.to_string()),
-                Ok(_) => {
-                    let until = key.schedule.retires_at;
-                    let is_late = now > until - settings.rotation.lead_time / 2
-                        && chain.pending(now).is_none();
-                    let detail = format!("{algorithm} key {} signs until {until}", key.kid);
-                    if is_late {
-                        let detail = format!("{detail}, and the next one is not published yet");
-                        Finding::new("signing keys", Verdict::Warning, detail)
-                    } else {
-                        Finding::new("signing keys", Verdict::Ok, detail)
-                    }
-                }
-            },
-        };
-        findings.push(finding);
+            )),
+            None => {}
+        }
     }
     findings
+}
+
+/// Whether the next key will be there in time.
+fn signer_finding(
+    chain: &KeyChain<'_>,
+    signer: &SigningKey,
+    now: Timestamp,
+    settings: &Settings,
+) -> Finding {
+    let until = signer.schedule.retires_at;
+    let detail = format!(
+        "{} key {} signs until {until}",
+        signer.algorithm, signer.kid
+    );
+    let is_late = now > until - settings.rotation.lead_time / 2 && chain.pending(now).is_none();
+    if is_late {
+        let detail = format!("{detail}, and the next one is not published yet");
+        Finding::new("signing keys", Verdict::Warning, detail)
+    } else {
+        Finding::new("signing keys", Verdict::Ok, detail)
+    }
 }

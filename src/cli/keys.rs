@@ -94,20 +94,16 @@ pub async fn run(command: KeysCommand, administration: &Administration) -> Resul
         KeysCommand::Rotate(arguments) => rotate(&arguments, administration).await,
         KeysCommand::Import(arguments) => import(&arguments, administration).await,
         KeysCommand::Revoke(arguments) => {
-            let keys = administration
-                .keys
-                .revoke(&arguments.kid, administration.clock.now())
-                .await?;
+            let keys = administration.keys.revoke(&arguments.kid).await?;
             show(administration, &keys, arguments.keys.json)
         }
     }
 }
 
 async fn rotate(arguments: &RotateArgs, administration: &Administration) -> Result<(), Failure> {
-    let now = administration.clock.now();
     let keys = administration
         .keys
-        .rotate(arguments.alg, arguments.activation(), now)
+        .rotate(arguments.alg, arguments.activation())
         .await?;
     show(administration, &keys, arguments.keys.json)
 }
@@ -115,10 +111,9 @@ async fn rotate(arguments: &RotateArgs, administration: &Administration) -> Resu
 async fn import(arguments: &ImportArgs, administration: &Administration) -> Result<(), Failure> {
     let pem = read(&arguments.file)?;
     let rotate = &arguments.rotate;
-    let now = administration.clock.now();
     let keys = administration
         .keys
-        .import(&pem, rotate.alg, rotate.activation(), now)
+        .import(&pem, rotate.alg, rotate.activation())
         .await?;
     show(administration, &keys, rotate.keys.json)
 }

@@ -19,7 +19,7 @@ pub struct SettingsArgs {
     /// The URL under which clients reach this server
     #[arg(long, value_name = "URL")]
     issuer: Option<String>,
-    /// sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME [default: sqlite:DATA_DIR/tokensmith.db]
+    /// `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/NAME` [default: a file in the data directory]
     #[arg(long, value_name = "URL")]
     database_url: Option<String>,
     /// The home of key material [default: ./keys]

@@ -25,7 +25,7 @@ fn the_defaults_are_complete() {
     let settings = load(&Environment::default()).unwrap();
     assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(settings.database.to_string(), "sqlite:./data/tokensmith.db");
-    assert_eq!(settings.access_token_ttl, Duration::from_secs(300));
+    assert_eq!(settings.access_token_ttl, Duration::from_mins(5));
     assert_eq!(settings.rotation.lead_time, chrono::TimeDelta::hours(24));
 }
 

@@ -1,6 +1,7 @@
 //! Key pairs that sign, parsed once and kept.
 
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+use aws_lc_rs::error::KeyRejected;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
@@ -42,7 +43,7 @@ impl KeyPair {
 
     /// Parses PKCS#8.
     pub(super) fn from_pkcs8(der: &[u8], algorithm: Algorithm) -> Result<Self, KeyVaultError> {
-        let wrong_kind = |_| KeyVaultError::WrongKind(algorithm);
+        let wrong_kind = |error| refusal(&error, algorithm);
         Ok(match algorithm {
             Algorithm::RS256 | Algorithm::PS256 => Self::Rsa(
                 RsaKeyPair::from_pkcs8(der).map_err(wrong_kind)?,
@@ -60,7 +61,7 @@ impl KeyPair {
 
     /// Parses an `RSAPrivateKey` (PKCS#1).
     pub(super) fn from_pkcs1(der: &[u8], algorithm: Algorithm) -> Result<Self, KeyVaultError> {
-        let wrong_kind = |_| KeyVaultError::WrongKind(algorithm);
+        let wrong_kind = |error| refusal(&error, algorithm);
         match algorithm {
             Algorithm::RS256 | Algorithm::PS256 => Ok(Self::Rsa(
                 RsaKeyPair::from_der(der).map_err(wrong_kind)?,
@@ -153,6 +154,14 @@ impl KeyPair {
             Self::Ed25519(pair) => append(pair.try_sign(message).map_err(|_| ())?.as_ref(), token),
         }
         Ok(())
+    }
+}
+
+/// The library itself refuses RSA keys that are far too small or large.
+fn refusal(error: &KeyRejected, algorithm: Algorithm) -> KeyVaultError {
+    match error.description_() {
+        "TooSmall" | "TooLarge" => KeyVaultError::RsaSize,
+        _ => KeyVaultError::WrongKind(algorithm),
     }
 }
 

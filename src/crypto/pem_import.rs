@@ -38,7 +38,7 @@ fn refuse_weak(pair: KeyPair) -> Result<KeyPair, KeyVaultError> {
             .map_or(0, |byte| byte.leading_zeros() as usize);
         let bits = modulus.len() * 8 - leading.min(modulus.len() * 8);
         if !RSA_BITS.contains(&bits) {
-            return Err(KeyVaultError::RsaSize(bits));
+            return Err(KeyVaultError::RsaSize);
         }
         // Small exponents make padding mistakes elsewhere exploitable; even ones are not RSA.
         let value = exponent

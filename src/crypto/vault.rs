@@ -107,7 +107,7 @@ impl KeyVault for SealedKeyVault {
             .sealed_private
             .as_ref()
             .ok_or_else(|| KeyVaultError::Destroyed(key.kid.clone()))?;
-        let pair = KeyPair::from_pkcs8(&*self.unseal(&key.kid, sealed)?, key.algorithm)?;
+        let pair = KeyPair::from_pkcs8(&self.unseal(&key.kid, sealed)?, key.algorithm)?;
         Ok(Arc::new(MemorySigner::new(
             key.kid.clone(),
             key.algorithm,

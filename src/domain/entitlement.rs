@@ -38,7 +38,7 @@ pub fn grant_audience(
     let mut granted: Vec<String> = Vec::with_capacity(requested.len());
     for text in requested {
         let resource: Resource = text.parse().map_err(|_| {
-            invalid("resource is an absolute URI without fragment (RFC 8707 §2)".to_owned())
+            invalid("resource is an absolute URI without fragment (RFC 8707 section 2)".to_owned())
         })?;
         if !is_allowed(&resource, metadata, issuer) {
             return Err(invalid(

@@ -23,7 +23,7 @@ pub enum InvalidIssuer {
     #[error("an issuer uses https; plain http is for loopback addresses only")]
     Scheme,
     /// A query, a fragment or user information.
-    #[error("an issuer has no query, no fragment and no user information (RFC 8414 §2)")]
+    #[error("an issuer has no query, no fragment and no user information (RFC 8414 section 2)")]
     Components,
     /// A trailing slash, upper case in the host, or a default port: other parties would write the
     /// same issuer differently, and the comparison is exact.

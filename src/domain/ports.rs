@@ -112,8 +112,8 @@ pub enum KeyVaultError {
     #[error("the key is damaged, or is not a key for {0}")]
     WrongKind(Algorithm),
     /// RSA outside 2,048 to 4,096 bits.
-    #[error("the RSA key has {0} bits; 2048 to 4096 are accepted")]
-    RsaSize(usize),
+    #[error("an RSA key must have 2048 to 4096 bits")]
+    RsaSize,
     /// An even or small public exponent.
     #[error("the RSA public exponent must be odd and at least 65537")]
     RsaExponent,

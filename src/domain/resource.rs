@@ -31,7 +31,9 @@ impl fmt::Display for Resource {
 
 /// Why a text is not a resource indicator.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("a resource is an absolute URI without fragment, at most 512 characters (RFC 8707 §2)")]
+#[error(
+    "a resource is an absolute URI without fragment, at most 512 characters (RFC 8707 section 2)"
+)]
 pub struct InvalidResource;
 
 impl FromStr for Resource {

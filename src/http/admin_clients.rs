@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::administrator::Administrator;
 use super::error::ApiError;
-use super::json_body::JsonBody;
+use super::json_body::{JsonBody, does_not_fit};
 use super::page::{PageQuery, PageRequest, next_cursor};
 use super::{Endpoints, only};
 use crate::admin::clients::{DEFAULT_OVERLAP, RotationWish};
@@ -21,32 +21,20 @@ type Answer = Result<HttpResponse, ApiError>;
 pub(super) fn mount(config: &mut web::ServiceConfig) {
     config
         .service(
-            only(web::resource("/clients"), &[Method::GET, Method::POST])
+            only("/clients", &[Method::GET, Method::POST])
                 .route(web::get().to(list))
                 .route(web::post().to(create)),
         )
         .service(
-            only(
-                web::resource("/clients/{id}"),
-                &[Method::GET, Method::DELETE],
-            )
-            .route(web::get().to(show))
-            .route(web::delete().to(delete)),
+            only("/clients/{id}", &[Method::GET, Method::DELETE])
+                .route(web::get().to(show))
+                .route(web::delete().to(delete)),
         )
+        .service(only("/clients/{id}/disable", &[Method::POST]).route(web::post().to(disable)))
+        .service(only("/clients/{id}/enable", &[Method::POST]).route(web::post().to(enable)))
         .service(
-            only(web::resource("/clients/{id}/disable"), &[Method::POST])
-                .route(web::post().to(disable)),
-        )
-        .service(
-            only(web::resource("/clients/{id}/enable"), &[Method::POST])
-                .route(web::post().to(enable)),
-        )
-        .service(
-            only(
-                web::resource("/clients/{id}/rotate-secret"),
-                &[Method::POST],
-            )
-            .route(web::post().to(rotate_secret)),
+            only("/clients/{id}/rotate-secret", &[Method::POST])
+                .route(web::post().to(rotate_secret)),
         );
 }
 
@@ -90,18 +78,22 @@ async fn create(
         Some(Value::String(text)) => Some(parse_id(&text)?),
         Some(_) => return Err(ApiError::Malformed("client_id is a string".into())),
     };
-    let metadata: ClientMetadata = serde_json::from_value(Value::Object(body))
-        .map_err(|error| ApiError::Malformed(format!("the body does not fit: {error}").into()))?;
+    let metadata: ClientMetadata =
+        serde_json::from_value(Value::Object(body)).map_err(|error| does_not_fit(&error))?;
     let created = endpoints
         .administration
         .clients
         .create(id, metadata, endpoints.clock.now())
         .await?;
     endpoints.replica.refresh().await?;
-    Ok(answer(
-        StatusCode::CREATED,
-        &ClientWithSecretView::from(created),
-    ))
+    let location = endpoints
+        .issuer()
+        .endpoint(&format!("/api/admin/clients/{}", created.client.id));
+    let mut answer = answer(StatusCode::CREATED, &ClientWithSecretView::from(created));
+    if let Ok(location) = header::HeaderValue::from_str(&location) {
+        answer.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(answer)
 }
 
 async fn show(_: Administrator, endpoints: web::Data<Endpoints>, id: web::Path<String>) -> Answer {

@@ -9,7 +9,7 @@ use super::admin_clients::answer;
 use super::administrator::Administrator;
 use super::error::ApiError;
 use super::json_body::JsonBody;
-use super::page::{PageQuery, PageRequest, next_cursor};
+use super::page::{self, PageQuery, PageRequest, next_cursor};
 use super::{Endpoints, only};
 use crate::admin::view::{self, KeyView};
 use crate::domain::algorithm::Algorithm;
@@ -21,13 +21,10 @@ type Answer = Result<HttpResponse, ApiError>;
 
 pub(super) fn mount(config: &mut web::ServiceConfig) {
     config
-        .service(only(web::resource("/keys"), &[Method::GET]).route(web::get().to(list)))
-        .service(only(web::resource("/keys/rotate"), &[Method::POST]).route(web::post().to(rotate)))
-        .service(only(web::resource("/keys/import"), &[Method::POST]).route(web::post().to(import)))
-        .service(
-            only(web::resource("/keys/{kid}/revoke"), &[Method::POST])
-                .route(web::post().to(revoke)),
-        );
+        .service(only("/keys", &[Method::GET]).route(web::get().to(list)))
+        .service(only("/keys/rotate", &[Method::POST]).route(web::post().to(rotate)))
+        .service(only("/keys/import", &[Method::POST]).route(web::post().to(import)))
+        .service(only("/keys/{kid}/revoke", &[Method::POST]).route(web::post().to(revoke)));
 }
 
 #[derive(Serialize)]
@@ -47,7 +44,8 @@ async fn list(
     let mut views = view::keys(&keys, endpoints.clock.now());
     if let Some(after) = page.after {
         let position = views.iter().position(|view| view.kid == after.as_str());
-        views.drain(..position.map_or(0, |position| position + 1));
+        let position = position.ok_or_else(page::unknown_cursor)?;
+        views.drain(..=position);
     }
     let is_full = views.len() > page.limit as usize;
     views.truncate(page.limit as usize);
@@ -77,11 +75,10 @@ async fn rotate(
     endpoints: web::Data<Endpoints>,
     JsonBody(rotation): JsonBody<Rotation>,
 ) -> Answer {
-    let now = endpoints.clock.now();
     let keys = endpoints
         .administration
         .keys
-        .rotate(rotation.alg, activation(rotation.now), now)
+        .rotate(rotation.alg, activation(rotation.now))
         .await?;
     changed(&endpoints, &keys).await
 }
@@ -102,12 +99,11 @@ async fn import(
     endpoints: web::Data<Endpoints>,
     JsonBody(body): JsonBody<Import>,
 ) -> Answer {
-    let now = endpoints.clock.now();
     let pem = Zeroizing::new(body.pem);
     let keys = endpoints
         .administration
         .keys
-        .import(&pem, body.alg, activation(body.now), now)
+        .import(&pem, body.alg, activation(body.now))
         .await?;
     changed(&endpoints, &keys).await
 }
@@ -118,11 +114,7 @@ async fn revoke(
     kid: web::Path<String>,
 ) -> Answer {
     let kid: Kid = kid.parse().map_err(|_| ApiError::NotFound)?;
-    let keys = endpoints
-        .administration
-        .keys
-        .revoke(&kid, endpoints.clock.now())
-        .await?;
+    let keys = endpoints.administration.keys.revoke(&kid).await?;
     changed(&endpoints, &keys).await
 }
 

@@ -65,6 +65,8 @@ fn bearer_token(request: &HttpRequest) -> Result<&str, BearerError> {
     };
     match value.split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token.trim()),
-        _ => Err(BearerError::InvalidRequest),
+        None if value.eq_ignore_ascii_case("bearer") => Err(BearerError::InvalidRequest),
+        // RFC 6750 section 3.1: another scheme is no attempt at this one.
+        _ => Err(BearerError::Missing),
     }
 }

@@ -91,7 +91,7 @@ impl ApiError {
             Self::NotFound => Answer::new(
                 StatusCode::NOT_FOUND,
                 "not_found",
-                "there is no such endpoint",
+                "there is nothing at this address",
             ),
             Self::MethodNotAllowed(methods) => method_not_allowed(methods),
             Self::Internal(cause) => internal(cause.clone()),
@@ -212,7 +212,7 @@ fn key(error: &crate::domain::ports::KeyVaultError) -> Answer {
         Key::NotAPrivateKey
         | Key::Encrypted
         | Key::WrongKind(_)
-        | Key::RsaSize(_)
+        | Key::RsaSize
         | Key::RsaExponent => Answer::new(
             StatusCode::BAD_REQUEST,
             "invalid_request",

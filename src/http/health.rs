@@ -6,6 +6,7 @@ use actix_web::{HttpResponse, web};
 use serde::Serialize;
 
 use super::Endpoints;
+use super::observe::Routine;
 
 #[derive(Serialize)]
 struct Health {
@@ -19,16 +20,12 @@ struct Readiness {
     signing_key: bool,
 }
 
-#[expect(clippy::unused_async, reason = "the router takes async handlers")]
 pub(super) async fn healthz() -> HttpResponse {
-    HttpResponse::Ok()
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .json(Health { status: "ok" })
+    probed(StatusCode::OK, &Health { status: "ok" })
 }
 
 /// Answers from what the background task saw within the last two seconds, so that probes cost the
 /// database nothing.
-#[expect(clippy::unused_async, reason = "the router takes async handlers")]
 pub(super) async fn readyz(endpoints: web::Data<Endpoints>) -> HttpResponse {
     let now = endpoints.clock.now();
     let database = endpoints.replica.database_answers(now);
@@ -38,11 +35,20 @@ pub(super) async fn readyz(endpoints: web::Data<Endpoints>) -> HttpResponse {
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "not_ready")
     };
-    HttpResponse::build(code)
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .json(Readiness {
+    probed(
+        code,
+        &Readiness {
             status,
             database,
             signing_key,
-        })
+        },
+    )
+}
+
+fn probed(status: StatusCode, body: &impl Serialize) -> HttpResponse {
+    let mut response = HttpResponse::build(status)
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .json(body);
+    response.extensions_mut().insert(Routine);
+    response
 }

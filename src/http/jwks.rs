@@ -4,7 +4,6 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::{Endpoints, published};
 
-#[expect(clippy::unused_async, reason = "the router takes async handlers")]
 pub(super) async fn get(endpoints: web::Data<Endpoints>, request: HttpRequest) -> HttpResponse {
     let jwks = endpoints.replica.keys.jwks();
     published::answer(

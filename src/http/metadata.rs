@@ -11,7 +11,7 @@ use crate::domain::client::{ClientAuthMethod, GrantType};
 use crate::domain::issuer::Issuer;
 
 /// How long the metadata may be kept; it changes with releases only.
-const MAX_AGE: Duration = Duration::from_secs(300);
+const MAX_AGE: Duration = Duration::from_mins(5);
 
 /// The metadata of this server.
 pub(super) fn document(issuer: &Issuer) -> Published {
@@ -28,7 +28,6 @@ pub(super) fn document(issuer: &Issuer) -> Published {
     Published::new(document.to_string())
 }
 
-#[expect(clippy::unused_async, reason = "the router takes async handlers")]
 pub(super) async fn get(endpoints: web::Data<Endpoints>, request: HttpRequest) -> HttpResponse {
     let Published { body, etag } = &endpoints.metadata;
     published::answer(&request, body, etag, &published::cache_control(MAX_AGE))

@@ -6,8 +6,8 @@ use actix_web::{HttpResponse, web};
 use super::Endpoints;
 use super::error::ApiError;
 
-#[expect(clippy::unused_async, reason = "the router takes async handlers")]
 pub(super) async fn get(endpoints: web::Data<Endpoints>) -> Result<HttpResponse, ApiError> {
+    endpoints.replica.measure();
     let text = endpoints
         .metrics
         .render()

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::Method;
-use actix_web::{Resource, web};
+use actix_web::{FromRequest, Handler, Resource, Responder, web};
 
 use crate::admin::Administration;
 use crate::domain::issuer::Issuer;
@@ -32,6 +32,7 @@ use crate::replica::Replica;
 use crate::telemetry::metrics::Metrics;
 
 use error::ApiError;
+use observe::RequestIds;
 use published::Published;
 
 /// The largest body that any endpoint takes, in bytes.
@@ -45,7 +46,9 @@ pub struct Endpoints {
     replica: Replica,
     metrics: Metrics,
     metadata: Published,
+    request_ids: RequestIds,
     jwks_cache_control: String,
+    docs: docs::Page,
 }
 
 impl Endpoints {
@@ -61,6 +64,7 @@ impl Endpoints {
         let metadata = metadata::document(&service.issuer);
         let jwks_cache_control = published::cache_control(jwks_max_age);
         let clock = Arc::clone(&administration.clock);
+        let request_ids = RequestIds::new(&*service.entropy);
         Self {
             clock,
             service,
@@ -68,7 +72,9 @@ impl Endpoints {
             replica,
             metrics,
             metadata,
+            request_ids,
             jwks_cache_control,
+            docs: docs::Page::new(),
         }
     }
 
@@ -82,64 +88,57 @@ pub fn mount(config: &mut web::ServiceConfig, endpoints: &web::Data<Endpoints>) 
     let base = endpoints.issuer().path().to_owned();
     // RFC 8414 §3.1: the path of the issuer comes after the well-known part.
     let metadata = format!("/.well-known/oauth-authorization-server{base}");
+    let admin = web::scope("/api/admin")
+        .configure(admin_clients::mount)
+        .configure(admin_keys::mount);
+    let of_the_issuer = web::scope(&base)
+        .service(published("/.well-known/jwks.json", jwks::get))
+        .service(only("/oauth/token", &[Method::POST]).route(web::post().to(token::post)))
+        .service(readable("/openapi.yaml", openapi::get))
+        .service(readable("/docs", docs::get))
+        .service(readable("/docs.css", docs::style))
+        .service(admin);
     config
         .app_data(endpoints.clone())
-        .service(published_resource(
-            &metadata,
-            web::get().to(metadata::get),
-            web::head().to(metadata::get),
-        ))
-        .service(
-            only(web::resource("/healthz"), &[Method::GET]).route(web::get().to(health::healthz)),
-        )
-        .service(
-            only(web::resource("/readyz"), &[Method::GET]).route(web::get().to(health::readyz)),
-        )
-        .service(only(web::resource("/metrics"), &[Method::GET]).route(web::get().to(metrics::get)))
-        .service(
-            web::scope(&base)
-                .service(published_resource(
-                    "/.well-known/jwks.json",
-                    web::get().to(jwks::get),
-                    web::head().to(jwks::get),
-                ))
-                .service(
-                    only(web::resource("/oauth/token"), &[Method::POST])
-                        .route(web::post().to(token::post)),
-                )
-                .service(
-                    only(web::resource("/openapi.yaml"), &[Method::GET])
-                        .route(web::get().to(openapi::get)),
-                )
-                .service(
-                    only(web::resource("/docs"), &[Method::GET]).route(web::get().to(docs::get)),
-                )
-                .service(
-                    web::scope("/api/admin")
-                        .configure(admin_clients::mount)
-                        .configure(admin_keys::mount),
-                ),
-        )
+        .service(published(&metadata, metadata::get))
+        .service(readable("/healthz", health::healthz))
+        .service(readable("/readyz", health::readyz))
+        .service(readable("/metrics", metrics::get))
+        .service(of_the_issuer)
         .default_service(web::to(not_found));
 }
 
 /// Counts and logs every request; wraps the whole application.
 pub use observe::observe;
 
-/// A public document: readable from any origin, `GET` and `HEAD`, with preflight.
-fn published_resource(path: &str, get: actix_web::Route, head: actix_web::Route) -> Resource {
-    only(
-        web::resource(path),
-        &[Method::GET, Method::HEAD, Method::OPTIONS],
-    )
-    .route(get)
-    .route(head)
-    .route(web::method(Method::OPTIONS).to(published::preflight))
+/// A public document: readable from any origin, with preflight.
+fn published<F, Args>(path: &str, handler: F) -> Resource
+where
+    F: Handler<Args> + Clone,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    only(path, &[Method::GET, Method::HEAD, Method::OPTIONS])
+        .route(web::get().to(handler.clone()))
+        .route(web::head().to(handler))
+        .route(web::method(Method::OPTIONS).to(published::preflight))
 }
 
-/// Answers other methods than these with 405 and says which there are.
-fn only(resource: Resource, methods: &'static [Method]) -> Resource {
-    resource.default_service(web::to(move || {
+/// RFC 9110 §9.1: what answers `GET` answers `HEAD`.
+fn readable<F, Args>(path: &str, handler: F) -> Resource
+where
+    F: Handler<Args> + Clone,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    only(path, &[Method::GET, Method::HEAD])
+        .route(web::get().to(handler.clone()))
+        .route(web::head().to(handler))
+}
+
+/// A resource that answers other methods than these with 405 and says which there are.
+fn only(path: &str, methods: &'static [Method]) -> Resource {
+    web::resource(path).default_service(web::to(move || {
         std::future::ready(method_not_allowed(methods))
     }))
 }

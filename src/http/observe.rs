@@ -3,6 +3,7 @@
 //! The id is the trace id of `traceparent` (W3C Trace Context §3.2) where the caller sent one, so
 //! that a line can be found from either side; it is answered as `x-request-id`.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use actix_web::body::MessageBody;
@@ -14,11 +15,42 @@ use actix_web::{Error, web};
 
 use super::Endpoints;
 use super::error::Outcome;
+use crate::domain::ports::Entropy;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The client that a request was for, for the log; travels in the response's extensions.
 pub(super) struct Caller(pub(super) String);
+
+/// Marks an answer that machines fetch again and again and that says nothing new when it succeeds:
+/// it is counted, and logged at `debug`.
+pub(super) struct Routine;
+
+/// Makes request ids: unique, not secret. Random once, then counted.
+pub(super) struct RequestIds {
+    process: u64,
+    count: AtomicU64,
+}
+
+impl RequestIds {
+    pub(super) fn new(entropy: &dyn Entropy) -> Self {
+        let mut random = [0; 8];
+        // Without random bytes ids are still unique within this process.
+        let _counted_from_zero = entropy.fill(&mut random);
+        Self {
+            process: u64::from_be_bytes(random),
+            count: AtomicU64::new(1),
+        }
+    }
+
+    fn next(&self) -> String {
+        format!(
+            "{:016x}{:016x}",
+            self.process,
+            self.count.fetch_add(1, Ordering::Relaxed)
+        )
+    }
+}
 
 /// The middleware.
 ///
@@ -31,7 +63,11 @@ pub async fn observe<B: MessageBody + 'static>(
     let start = Instant::now();
     let endpoints = request.app_data::<web::Data<Endpoints>>().cloned();
     let request_id = traced_id(request.headers())
-        .or_else(|| endpoints.as_ref().and_then(|endpoints| new_id(endpoints)))
+        .or_else(|| {
+            endpoints
+                .as_ref()
+                .map(|endpoints| endpoints.request_ids.next())
+        })
         .unwrap_or_default();
     let mut response = next.call(request).await?;
     if let Some(endpoints) = endpoints {
@@ -63,7 +99,8 @@ fn report<B>(
 
     let cause = outcome.and_then(|outcome| outcome.cause.as_deref());
     let client_id = extensions.get::<Caller>().map(|caller| caller.0.as_str());
-    let (status_code, duration_us) = (status.as_u16(), took.as_micros() as u64);
+    let status_code = status.as_u16();
+    let duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     macro_rules! line {
         ($level:ident) => {
             tracing::$level!(
@@ -81,6 +118,8 @@ fn report<B>(
     }
     if status.is_server_error() {
         line!(error);
+    } else if extensions.get::<Routine>().is_some() {
+        line!(debug);
     } else {
         line!(info);
     }
@@ -112,12 +151,6 @@ fn traced_id(headers: &HeaderMap) -> Option<String> {
         && !is_zero(trace_id)
         && !is_zero(parent_id);
     well_formed.then(|| trace_id.to_owned())
-}
-
-fn new_id(endpoints: &Endpoints) -> Option<String> {
-    let mut random = [0; 16];
-    endpoints.service.entropy.fill(&mut random).ok()?;
-    Some(format!("{:032x}", u128::from_be_bytes(random)))
 }
 
 #[cfg(test)]

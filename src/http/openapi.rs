@@ -6,7 +6,6 @@ use actix_web::http::header;
 /// The contract, as committed.
 pub(super) const OPENAPI: &str = include_str!("../../openapi.yaml");
 
-#[expect(clippy::unused_async, reason = "the router takes async handlers")]
 pub(super) async fn get() -> HttpResponse {
     // RFC 9512 registers the media type.
     HttpResponse::Ok()

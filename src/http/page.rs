@@ -36,14 +36,14 @@ impl<Key: std::str::FromStr> PageRequest<Key> {
             return Err(ApiError::Malformed("limit is 1 to 200".into()));
         }
         let after = cursor
-            .map(|cursor| {
-                decode(&cursor).ok_or_else(|| {
-                    ApiError::Malformed("cursor is not one that this server gave out".into())
-                })
-            })
+            .map(|cursor| decode(&cursor).ok_or_else(unknown_cursor))
             .transpose()?;
         Ok(Self { after, limit })
     }
+}
+
+pub(super) fn unknown_cursor() -> ApiError {
+    ApiError::Malformed("cursor is not one that this server gave out".into())
 }
 
 fn decode<Key: std::str::FromStr>(cursor: &str) -> Option<Key> {

@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
+
+use super::observe::Routine;
 
 /// A document that never changes while the process runs.
 pub(super) struct Published {
-    pub(super) body: String,
+    pub(super) body: Bytes,
     pub(super) etag: String,
 }
 
@@ -19,7 +22,10 @@ impl Published {
         let mut hasher = DefaultHasher::new();
         body.hash(&mut hasher);
         let etag = format!("\"{:016x}\"", hasher.finish());
-        Self { body, etag }
+        Self {
+            body: body.into(),
+            etag,
+        }
     }
 }
 
@@ -33,7 +39,7 @@ pub(super) fn cache_control(max_age: Duration) -> String {
 /// Answers with the document, or with 304 to whoever has it.
 pub(super) fn answer(
     request: &HttpRequest,
-    body: &str,
+    body: &Bytes,
     etag: &str,
     cache_control: &str,
 ) -> HttpResponse {
@@ -49,15 +55,18 @@ pub(super) fn answer(
         .insert_header(ANY_ORIGIN)
         .insert_header((header::ACCESS_CONTROL_EXPOSE_HEADERS, "ETag"));
     if status == StatusCode::NOT_MODIFIED {
-        return response.finish();
+        return routine(response.finish());
     }
+    response.insert_header((header::CONTENT_TYPE, "application/json"));
+    routine(response.body(body.clone()))
+}
+
+fn routine(mut response: HttpResponse) -> HttpResponse {
+    response.extensions_mut().insert(Routine);
     response
-        .insert_header((header::CONTENT_TYPE, "application/json"))
-        .body(body.to_owned())
 }
 
 /// A browser that asks beforehand whether it may.
-#[expect(clippy::unused_async, reason = "the router takes async handlers")]
 pub(super) async fn preflight() -> HttpResponse {
     HttpResponse::NoContent()
         .insert_header(ANY_ORIGIN)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
+use bytes::Bytes;
 use prometheus_client::metrics::histogram::Histogram;
 use serde::Serialize;
 use tokensmith_verify::{KeySet, Verifier};
@@ -42,7 +43,7 @@ struct RingState {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct JwksDocument {
     /// The JSON.
-    pub body: String,
+    pub body: Bytes,
     /// A strong entity tag, with its quotes.
     pub etag: String,
 }
@@ -121,22 +122,23 @@ impl KeyRing {
         if document == **self.jwks.load() {
             return;
         }
-        match self.verifier_with(&document.body) {
+        match self.verifier_with(&document) {
             Ok(verifier) => self.verifier.store(Some(Arc::new(verifier))),
             Err(error) => tracing::error!(%error, "the published key set does not verify"),
         }
         self.jwks.store(Arc::new(document));
     }
 
-    fn verifier_with(&self, jwks: &str) -> Result<Verifier, Box<dyn std::error::Error>> {
+    fn verifier_with(&self, jwks: &JwksDocument) -> Result<Verifier, Box<dyn std::error::Error>> {
         let issuer = self.issuer.as_str();
+        let jwks = std::str::from_utf8(&jwks.body)?;
         Ok(Verifier::with_keys(issuer, KeySet::from_json(jwks)?)
             .audience(issuer)
             .build()?)
     }
 
-    /// The algorithms for which something is due at `now`, at a glance and without the database.
-    pub(super) fn chain_needs_upkeep(
+    /// Whether something is due on a chain, at a glance and without the database.
+    pub(super) fn needs_upkeep(
         &self,
         algorithm: Algorithm,
         now: Timestamp,
@@ -204,7 +206,7 @@ impl JwksDocument {
         let kids: Vec<&str> = keys.iter().filter_map(|key| key.kid.get(..12)).collect();
         Self {
             etag: format!("\"{}\"", kids.join(".")),
-            body,
+            body: body.into(),
         }
     }
 }

@@ -8,12 +8,15 @@ mod upkeep;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use tokio::sync::Mutex;
+
 pub use clients::ClientCache;
 pub use keys::{JwksDocument, KeyRing};
 
 use crate::admin::AdminError;
 use crate::admin::keys::KeyAdministration;
 use crate::domain::Timestamp;
+use crate::domain::algorithm::Algorithm;
 use crate::domain::ports::{Clock, Store};
 use crate::telemetry::metrics::Metrics;
 
@@ -30,6 +33,8 @@ pub struct Replica {
     metrics: Metrics,
     /// When the database last answered, in milliseconds since the epoch.
     answered_at: Arc<AtomicI64>,
+    /// Held while changes are read: of two readings at once the older one could win.
+    refreshing: Arc<Mutex<()>>,
 }
 
 impl Replica {
@@ -52,11 +57,11 @@ impl Replica {
             administration,
             metrics,
             answered_at: Arc::default(),
+            refreshing: Arc::default(),
         };
-        let now = replica.clock.now();
         replica
             .administration
-            .ensure_signer(Default::default(), now)
+            .ensure_signer(Algorithm::default())
             .await?;
         replica.refresh().await?;
         Ok(replica)
@@ -68,6 +73,7 @@ impl Replica {
     /// # Errors
     /// When the database does not answer or a key cannot be opened.
     pub async fn refresh(&self) -> Result<(), AdminError> {
+        let _alone = self.refreshing.lock().await;
         let versions = self.store.versions().await?;
         let now = self.clock.now();
         self.answered_at
@@ -80,6 +86,13 @@ impl Replica {
             self.keys.replace(keys, version, now)?;
         }
         Ok(())
+    }
+
+    /// Brings the metrics about keys and connections up to date, before they are read.
+    pub fn measure(&self) {
+        self.keys.measure(&self.metrics.keys, self.clock.now());
+        let pool = self.store.pool_use();
+        self.metrics.store.set_pool(pool.open, pool.idle, pool.most);
     }
 
     /// Whether the database has answered within the last two seconds.

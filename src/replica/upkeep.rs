@@ -1,26 +1,34 @@
-//! The background task of a replica.
+//! The background tasks of a replica.
 
 use std::time::Duration;
 
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval};
 
 use super::Replica;
 
 /// How often a replica looks for changes. A change is seen everywhere within a second.
-const TICK: Duration = Duration::from_millis(250);
+const WATCH_INTERVAL: Duration = Duration::from_millis(250);
+/// How often a replica looks whether a key is due.
+const KEYS_INTERVAL: Duration = Duration::from_millis(500);
+/// How long an attempt to make a key is left alone after it has failed.
+const KEYS_RETRY: Duration = Duration::from_secs(5);
 /// How often uses of secrets are written down.
-const SECRET_USE_INTERVAL: Duration = Duration::from_secs(60);
-/// How long an attempt to make a key ahead of time is left alone after it has failed.
-const UPKEEP_RETRY: Duration = Duration::from_secs(5);
+const SECRET_USE_INTERVAL: Duration = Duration::from_mins(1);
 
 impl Replica {
     /// Keeps the memory of this replica true, and the keys ahead of their time, until it is
-    /// dropped.
+    /// dropped. The tasks run beside each other: a replica that is busy making a key still learns
+    /// at once that another was first.
     pub async fn keep_up(self) {
-        let mut ticks = interval(TICK);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut secrets_written_at = Instant::now();
-        let mut upkeep_from = Instant::now();
+        tokio::join!(
+            self.watch_changes(),
+            self.keep_keys_ahead(),
+            self.keep_secret_uses()
+        );
+    }
+
+    async fn watch_changes(&self) {
+        let mut ticks = every(WATCH_INTERVAL);
         let mut database_was_there = true;
         loop {
             ticks.tick().await;
@@ -34,19 +42,48 @@ impl Replica {
                 _ => {}
             }
             database_was_there = refreshed.is_ok();
+            self.keys.publish(self.clock.now());
+        }
+    }
+
+    async fn keep_keys_ahead(&self) {
+        let mut ticks = every(KEYS_INTERVAL);
+        loop {
+            ticks.tick().await;
+            if !self.make_due_keys().await {
+                tokio::time::sleep(KEYS_RETRY).await;
+            }
+        }
+    }
+
+    /// Makes keys that are due; answers whether that went well.
+    async fn make_due_keys(&self) -> bool {
+        for algorithm in self.clients.algorithms() {
             let now = self.clock.now();
-            self.keys.publish(now);
-            self.measure();
-            if !database_was_there {
+            if !self
+                .keys
+                .needs_upkeep(algorithm, now, &self.administration.policy)
+            {
                 continue;
             }
-            if upkeep_from <= Instant::now() && !self.keep_keys_ahead().await {
-                upkeep_from = Instant::now() + UPKEEP_RETRY;
+            let kept = match self.administration.upkeep(algorithm).await {
+                Ok(()) => self.refresh().await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = kept {
+                tracing::error!(%error, %algorithm, "cannot prepare the next signing key");
+                return false;
             }
-            if secrets_written_at.elapsed() >= SECRET_USE_INTERVAL {
-                secrets_written_at = Instant::now();
-                self.write_secret_uses().await;
-            }
+            tracing::info!(%algorithm, "signing keys brought up to date");
+        }
+        true
+    }
+
+    async fn keep_secret_uses(&self) {
+        let mut ticks = every(SECRET_USE_INTERVAL);
+        loop {
+            ticks.tick().await;
+            self.write_secret_uses().await;
         }
     }
 
@@ -60,30 +97,10 @@ impl Replica {
             tracing::warn!(%error, "cannot write down when client secrets were last used");
         }
     }
+}
 
-    /// Makes keys that are due; answers whether that went well.
-    async fn keep_keys_ahead(&self) -> bool {
-        let now = self.clock.now();
-        for algorithm in self.clients.algorithms() {
-            if !self
-                .keys
-                .chain_needs_upkeep(algorithm, now, &self.administration.policy)
-            {
-                continue;
-            }
-            let kept = self.administration.upkeep(algorithm, now).await;
-            if let Err(error) = kept.and(self.refresh().await) {
-                tracing::error!(%error, %algorithm, "cannot prepare the next signing key");
-                return false;
-            }
-            tracing::info!(%algorithm, "signing keys brought up to date");
-        }
-        true
-    }
-
-    fn measure(&self) {
-        self.keys.measure(&self.metrics.keys, self.clock.now());
-        let pool = self.store.pool_use();
-        self.metrics.store.set_pool(pool.open, pool.idle, pool.most);
-    }
+fn every(period: Duration) -> tokio::time::Interval {
+    let mut ticks = interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
 }

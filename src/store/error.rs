@@ -58,15 +58,17 @@ fn classify(error: &sqlx::Error) -> StoreError {
 /// Whether the same statement may succeed later.
 fn is_passing(code: &str) -> bool {
     // PostgreSQL, appendix A: connection exceptions, transaction rollback, insufficient
-    // resources, operator intervention, system error; 25006 is a server that is a read-only
-    // standby just now.
+    // resources, operator intervention, system error; a server that is a read-only standby, a
+    // database that is away or takes no connections just now.
+    const POSTGRES_CODES: [&str; 3] = ["25006", "3D000", "55000"];
     const POSTGRES_CLASSES: [&str; 5] = ["08", "40", "53", "57", "58"];
-    if code.len() == 5 {
-        return POSTGRES_CLASSES.iter().any(|class| code.starts_with(class)) || code == "25006";
-    }
     // SQLite: BUSY, LOCKED, NOMEM, READONLY, IOERR, FULL, CANTOPEN; the low byte is the primary
     // code.
     const SQLITE_CODES: [u32; 7] = [5, 6, 7, 8, 10, 13, 14];
+    if code.len() == 5 {
+        return POSTGRES_CLASSES.iter().any(|class| code.starts_with(class))
+            || POSTGRES_CODES.contains(&code);
+    }
     code.parse::<u32>()
         .is_ok_and(|code| SQLITE_CODES.contains(&(code & 0xff)))
 }
@@ -78,7 +80,7 @@ mod tests {
     #[test]
     fn an_error_that_may_pass_is_told_from_a_defect() {
         for passing in [
-            "08006", "40001", "53300", "57P01", "25006", "5", "517", "13", "10",
+            "08006", "40001", "53300", "57P01", "25006", "55000", "5", "517", "13", "10",
         ] {
             assert!(is_passing(passing), "{passing}");
         }

@@ -14,6 +14,8 @@ mod transitions;
 use std::sync::Arc;
 
 pub use location::{DatabaseLocation, InvalidDatabaseUrl};
+/// Every portable statement with its name, for tests that prepare them.
+pub use sql::ALL as STATEMENTS;
 
 use crate::domain::ports::Store;
 use crate::telemetry::metrics::StoreMetrics;

@@ -5,8 +5,8 @@
 macro_rules! statements {
     ($($(#[$doc:meta])* $name:ident = $sql:expr;)+) => {
         $($(#[$doc])* pub(super) const $name: &str = $sql;)+
-        #[cfg(test)]
-        pub(super) const ALL: &[(&str, &str)] = &[$((stringify!($name), $name)),+];
+        /// Every portable statement with its name.
+        pub const ALL: &[(&str, &str)] = &[$((stringify!($name), $name)),+];
     };
 }
 

@@ -33,17 +33,24 @@ fn imports_point_inward() {
             }
         }
     }
-    assert!(violations.is_empty(), "arrows that point back: {violations:#?}");
+    assert!(
+        violations.is_empty(),
+        "arrows that point back: {violations:#?}"
+    );
 }
 
 #[test]
 fn cryptography_is_named_in_one_place() {
     let named = |text: &str| {
-        ["ring::", "aws_lc_rs::", "jsonwebtoken::"].iter().any(|name| {
-            text.lines().any(|line| {
-                line.trim_start().strip_prefix("use ").is_some_and(|used| used.starts_with(name))
+        ["ring::", "aws_lc_rs::", "jsonwebtoken::"]
+            .iter()
+            .any(|name| {
+                text.lines().any(|line| {
+                    line.trim_start()
+                        .strip_prefix("use ")
+                        .is_some_and(|used| used.starts_with(name))
+                })
             })
-        })
     };
     let outside: Vec<_> = rust_files(&root().join("src"))
         .into_iter()
@@ -90,7 +97,13 @@ fn layer_of(module: &str) -> usize {
 
 fn top_module(file: &Path) -> String {
     let relative = file.strip_prefix(root().join("src")).unwrap();
-    let first = relative.components().next().unwrap().as_os_str().to_str().unwrap();
+    let first = relative
+        .components()
+        .next()
+        .unwrap()
+        .as_os_str()
+        .to_str()
+        .unwrap();
     first.trim_end_matches(".rs").to_owned()
 }
 
@@ -98,8 +111,15 @@ fn top_module(file: &Path) -> String {
 fn imported_modules(text: &str) -> BTreeSet<String> {
     text.lines()
         .map(|line| line.split("//").next().unwrap_or_default())
-        .flat_map(|line| line.match_indices("crate::").map(move |(at, _)| &line[at + 7..]))
-        .map(|rest| rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect())
+        .flat_map(|line| {
+            line.match_indices("crate::")
+                .map(move |(at, _)| &line[at + 7..])
+        })
+        .map(|rest| {
+            rest.chars()
+                .take_while(|c| c.is_alphanumeric() || *c == '_')
+                .collect()
+        })
         .filter(|name: &String| !name.is_empty() && name.chars().all(char::is_lowercase))
         .collect()
 }

@@ -16,15 +16,17 @@ const SAMPLE_EVERY: u64 = 64;
 /// Clients that all send the same request.
 pub(crate) struct Load {
     clients: Vec<Client>,
-    request: Vec<u8>,
-    expected_status: u16,
-    /// Looks into a sampled answer.
-    is_right: fn(&[u8]) -> bool,
+    errand: Errand,
 }
 
-struct Client {
-    connection: Connection,
-    sent: u64,
+/// What every client asks for.
+pub(crate) struct Errand {
+    /// The request, sent as it is.
+    pub(crate) request: Vec<u8>,
+    /// The status of the right answer.
+    pub(crate) status: u16,
+    /// Looks into the body of a sampled answer.
+    pub(crate) is_right: fn(&[u8]) -> bool,
 }
 
 /// What happened while a load ran.
@@ -42,20 +44,17 @@ impl Load {
     /// Opens the connections.
     pub(crate) async fn connect(
         address: SocketAddr,
-        clients: usize,
-        request: Vec<u8>,
-        (expected_status, is_right): (u16, fn(&[u8]) -> bool),
+        clients: u16,
+        errand: Errand,
     ) -> Outcome<Self> {
         let connections = try_join_all((0..clients).map(|_| Connection::open(address))).await?;
         let client = |connection| Client {
             connection,
-            sent: 0,
+            asked: 0,
         };
         Ok(Self {
             clients: connections.into_iter().map(client).collect(),
-            request,
-            expected_status,
-            is_right,
+            errand,
         })
     }
 
@@ -66,39 +65,49 @@ impl Load {
         latencies: &mut Latencies,
     ) -> Outcome<Slice> {
         let start = Instant::now();
-        let latencies = RefCell::new(latencies);
-        let (request, status, is_right) = (&self.request, self.expected_status, self.is_right);
-        let accepts = |response: Response<'_>, sampled: bool| {
-            response.status == status && (!sampled || is_right(response.body))
-        };
+        let errand = &self.errand;
+        // All clients take turns on one thread.
+        let slice = RefCell::new((Slice::default(), latencies));
         let loops = self.clients.iter_mut().map(|client| async {
-            let mut errors = 0;
-            let mut ops = 0;
             let mut since_start = start.elapsed();
             while since_start < duration {
-                client.sent += 1;
-                let sampled = client.sent % SAMPLE_EVERY == 1;
-                match client.connection.exchange(request).await {
-                    Ok(response) => errors += u64::from(!accepts(response, sampled)),
-                    Err(_) => {
-                        errors += 1;
-                        client.connection.reopen().await?;
-                    }
-                }
-                ops += 1;
+                let is_right = client.ask(errand).await?;
                 let now = start.elapsed();
-                latencies.borrow_mut().record(now - since_start);
+                let (slice, latencies) = &mut *slice.borrow_mut();
+                slice.ops += 1;
+                slice.errors += u64::from(!is_right);
+                latencies.record(now.saturating_sub(since_start));
                 since_start = now;
             }
-            Ok((ops, errors))
+            Ok(())
         });
-        let mut slice = Slice::default();
-        for outcome in join_all(loops).await {
-            let (ops, errors) = outcome?;
-            slice.ops += ops;
-            slice.errors += errors;
-        }
+        join_all(loops).await.into_iter().collect::<Outcome<()>>()?;
+        let (mut slice, _) = slice.into_inner();
         slice.wall = start.elapsed();
         Ok(slice)
+    }
+}
+
+struct Client {
+    connection: Connection,
+    asked: u64,
+}
+
+impl Client {
+    /// Asks once; answers whether the answer was right. A broken connection is opened again.
+    async fn ask(&mut self, errand: &Errand) -> Outcome<bool> {
+        let sampled = self.asked.is_multiple_of(SAMPLE_EVERY);
+        self.asked += 1;
+        if let Ok(response) = self.connection.exchange(&errand.request).await {
+            return Ok(errand.accepts(response, sampled));
+        }
+        self.connection.reopen().await?;
+        Ok(false)
+    }
+}
+
+impl Errand {
+    fn accepts(&self, response: Response<'_>, sampled: bool) -> bool {
+        response.status == self.status && (!sampled || (self.is_right)(response.body))
     }
 }

@@ -7,6 +7,6 @@ mod request;
 mod response;
 
 pub(crate) use connection::Connection;
-pub(crate) use load::{Load, Slice};
+pub(crate) use load::{Errand, Load, Slice};
 pub(crate) use request::{get, post_form};
 pub(crate) use response::Response;

@@ -7,11 +7,11 @@ use base64::engine::general_purpose::STANDARD;
 
 /// A `GET` with further header lines as `(name, value)`.
 pub(crate) fn get(host: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Vec<u8> {
-    let mut request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\n");
-    for (name, value) in headers {
-        request += &format!("{name}: {value}\r\n");
-    }
-    (request + "\r\n").into_bytes()
+    let headers: String = headers
+        .iter()
+        .flat_map(|(name, value)| [name, ": ", value, "\r\n"])
+        .collect();
+    format!("GET {path} HTTP/1.1\r\nhost: {host}\r\n{headers}\r\n").into_bytes()
 }
 
 /// A `POST` of a form by an authenticated client (RFC 6749 §2.3.1). Id and secret must consist of

@@ -80,7 +80,10 @@ mod tests {
     #[test]
     fn a_part_of_an_answer_is_not_an_answer() {
         for length in 0..OK.len() - 4 {
-            assert!(Response::parse(&OK[..length]).unwrap().is_none(), "{length}");
+            assert!(
+                Response::parse(&OK[..length]).unwrap().is_none(),
+                "{length}"
+            );
         }
     }
 

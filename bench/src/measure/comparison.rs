@@ -30,7 +30,7 @@ impl Comparison {
 
 /// The middle value; of an even number, the mean of the two in the middle. Not a number when there
 /// is none.
-pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
+fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     let half = values.len() / 2;

@@ -110,6 +110,11 @@ mod tests {
         }
         assert!(of_this_thread() > before);
         assert!(resident_mib(std::process::id()).unwrap().0 > 0.0);
-        assert!(!TaskTimes::of_process(std::process::id()).unwrap().0.is_empty());
+        assert!(
+            !TaskTimes::of_process(std::process::id())
+                .unwrap()
+                .0
+                .is_empty()
+        );
     }
 }

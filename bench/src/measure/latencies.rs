@@ -27,6 +27,11 @@ impl Latencies {
         self.0.len()
     }
 
+    /// The mean in milliseconds.
+    pub(crate) fn mean_ms(&self) -> f64 {
+        self.0.mean() / 1e6
+    }
+
     /// The latency in milliseconds below which this share of the operations lies.
     pub(crate) fn quantile_ms(&self, share: f64) -> f64 {
         super::real(self.0.value_at_quantile(share)) / 1e6
@@ -51,7 +56,7 @@ mod tests {
     #[test]
     fn what_takes_longer_than_a_minute_counts_as_a_minute() {
         let mut latencies = Latencies::new().unwrap();
-        latencies.record(Duration::from_secs(3_600));
+        latencies.record(Duration::from_hours(1));
         assert!((latencies.quantile_ms(1.0) - 60_000.0).abs() < 100.0);
     }
 }

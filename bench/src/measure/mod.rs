@@ -7,7 +7,7 @@ mod latencies;
 mod raw_rsa;
 mod slices;
 
-pub(crate) use comparison::{Comparison, Round, median};
+pub(crate) use comparison::{Comparison, Round};
 pub(crate) use cpu_time::{TaskTimes, resident_mib};
 pub(crate) use latencies::Latencies;
 pub(crate) use raw_rsa::{RawRsaSigner, raw_rsa_public_key};

@@ -35,10 +35,7 @@ pub(crate) fn alternate(
 }
 
 /// The CPU time of one operation in µs.
-fn slice(
-    operation: &mut impl FnMut() -> Outcome<()>,
-    latencies: &mut Latencies,
-) -> Outcome<f64> {
+fn slice(operation: &mut impl FnMut() -> Outcome<()>, latencies: &mut Latencies) -> Outcome<f64> {
     let (start, before) = (Instant::now(), cpu_time::of_this_thread());
     let mut operations = 0;
     let mut since_start = Duration::ZERO;
@@ -46,10 +43,10 @@ fn slice(
         operation()?;
         operations += 1;
         let now = start.elapsed();
-        latencies.record(now - since_start);
+        latencies.record(now.saturating_sub(since_start));
         since_start = now;
     }
-    let used = cpu_time::of_this_thread() - before;
+    let used = cpu_time::of_this_thread().saturating_sub(before);
     Ok(used.as_secs_f64() * 1e6 / real(operations))
 }
 

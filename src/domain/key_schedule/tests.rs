@@ -184,6 +184,7 @@ fn revoking_the_signer_puts_the_waiting_key_or_a_new_one_in_its_place_at_once() 
 
 #[test]
 fn an_imported_key_takes_the_place_of_the_one_that_waits() {
+    use KeyState::{Active, Next, Revoked};
     let mut table = Table::default();
     table.upkeep(at(0));
     let plan = table
@@ -194,7 +195,6 @@ fn an_imported_key_takes_the_place_of_the_one_that_waits() {
         .chain()
         .import(at(2), Activation::AfterLeadTime, &policy());
     table.apply(&plan, at(2));
-    use KeyState::{Active, Next, Revoked};
     assert_eq!(table.states(at(2)), [Active, Revoked, Next]);
     assert_eq!((table.signer(at(25)), table.signer(at(26))), (1, 3));
 }

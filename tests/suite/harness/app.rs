@@ -5,12 +5,14 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 
 use super::command::{Said, run, tokensmith};
+use super::contract::{Contract, Documented};
 use super::{Database, wait};
 
 /// One process of the service, killed when it is dropped.
@@ -31,6 +33,9 @@ pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) text: String,
+    /// The operation and status of the contract that it is an instance of; `None` for what is
+    /// answered to any unknown path or method.
+    pub(crate) documented: Option<Documented>,
 }
 
 /// A registered client.
@@ -91,17 +96,30 @@ impl TestApp {
             .no_proxy()
             .build()
             .unwrap();
-        Self { address, issuer, process, variables, log, http }
+        Self {
+            address,
+            issuer,
+            process,
+            variables,
+            log,
+            http,
+        }
     }
 
     /// Waits until `/readyz` says so.
     pub(crate) async fn wait_until_ready(&self) {
         let url = format!("{}/readyz", self.address);
-        wait::until(&format!("the service is ready; log: {}", self.log.display()), || async {
+        let ready = wait::until("the service is ready", || async {
             let reply = self.http.get(&url).send().await.ok()?;
             reply.status().is_success().then_some(())
-        })
-        .await;
+        });
+        assert!(
+            tokio::time::timeout(Duration::from_secs(25), ready)
+                .await
+                .is_ok(),
+            "the service did not become ready; its log:\n{}",
+            self.log()
+        );
     }
 
     /// A request to a path of the service.
@@ -109,11 +127,23 @@ impl TestApp {
         self.http.request(method, format!("{}{path}", self.address))
     }
 
-    /// Sends a request and reads the answer.
+    /// Sends a request, reads the answer, and holds it against the contract.
     pub(crate) async fn send(&self, request: RequestBuilder) -> Reply {
-        let response = request.send().await.unwrap();
-        let (status, headers) = (response.status(), response.headers().clone());
-        Reply { status, headers, text: response.text().await.unwrap() }
+        let request = request.build().unwrap();
+        let (method, url) = (request.method().clone(), request.url().clone());
+        let response = self.http.execute(request).await.unwrap();
+        let mut reply = Reply {
+            status: response.status(),
+            headers: response.headers().clone(),
+            text: response.text().await.unwrap(),
+            documented: None,
+        };
+        let base = url::Url::parse(&self.issuer).unwrap();
+        let base = base.path().trim_end_matches('/');
+        reply.documented = Contract::committed()
+            .check(base, (&method, url.path()), &reply)
+            .unwrap_or_else(|error| panic!("{method} {url}: {error}: {}", reply.text));
+        reply
     }
 
     /// `GET`
@@ -145,7 +175,10 @@ impl TestApp {
         all.extend(arguments);
         let created = self.run(&all).json();
         let secret = created["client_secret"].as_str().unwrap().to_owned();
-        let client = TestClient { id: id.to_owned(), secret };
+        let client = TestClient {
+            id: id.to_owned(),
+            secret,
+        };
         wait::until("the service knows the client", || async {
             let reply = self.token(&client, &[("grant_type", "unknown")]).await;
             (reply.status == 400).then_some(())
@@ -156,8 +189,12 @@ impl TestApp {
 
     /// A client for `https://api.example.com` with two scopes.
     pub(crate) async fn orders(&self) -> TestClient {
-        let arguments =
-            ["--scope", "orders:read orders:write", "--audience", "https://api.example.com"];
+        let arguments = [
+            "--scope",
+            "orders:read orders:write",
+            "--audience",
+            "https://api.example.com",
+        ];
         self.client("orders", &arguments).await
     }
 
@@ -175,7 +212,9 @@ impl TestApp {
         path: &str,
         body: Option<Value>,
     ) -> Reply {
-        let mut request = self.request(method, &format!("/api/admin{path}")).bearer_auth(token);
+        let mut request = self
+            .request(method, &format!("/api/admin{path}"))
+            .bearer_auth(token);
         if let Some(body) = body {
             request = request
                 .header("content-type", "application/json")
@@ -222,17 +261,12 @@ impl TestApp {
         assert!(status.success());
     }
 
-    /// The id of the process.
-    pub(crate) fn pid(&self) -> u32 {
-        self.process.id()
-    }
-
     /// How the process ended, once it has.
     pub(crate) async fn exit(&mut self) -> ExitStatus {
         let mut status = None;
         while status.is_none() {
             status = self.process.try_wait().unwrap();
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
         status.unwrap()
     }
@@ -253,13 +287,19 @@ impl Reply {
 
     /// A header as text; empty when absent.
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
     }
 
     /// Status and `error` of an OAuth error.
     pub(crate) fn error(&self) -> (u16, String) {
         let error = self.json()["error"].as_str().unwrap_or_default().to_owned();
-        assert!(self.json()["error_description"].is_string(), "{}", self.text);
+        assert!(
+            self.json()["error_description"].is_string(),
+            "{}",
+            self.text
+        );
         (self.status.as_u16(), error)
     }
 }

@@ -31,7 +31,11 @@ impl Said {
 
 /// Runs a command to its end.
 pub(crate) fn run(command: &mut Command) -> Said {
-    let Output { status, stdout, stderr } = command.output().unwrap();
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command.output().unwrap();
     Said {
         code: status.code().unwrap_or(-1),
         out: String::from_utf8(stdout).unwrap(),

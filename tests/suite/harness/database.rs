@@ -28,20 +28,31 @@ impl Database {
     /// An empty PostgreSQL database; `None` where there is no PostgreSQL.
     pub(crate) async fn postgres() -> Option<Self> {
         let url = postgres::new_database().await?;
-        Some(Self { url, home: tempfile::tempdir().unwrap() })
+        Some(Self {
+            url,
+            home: tempfile::tempdir().unwrap(),
+        })
     }
 
     /// The store on this database, in this process.
     pub(crate) async fn open(&self) -> Arc<dyn Store> {
-        store::open(&self.url.parse().unwrap(), 5, StoreMetrics::default()).await.unwrap()
+        store::open(&self.url.parse().unwrap(), 5, StoreMetrics::default())
+            .await
+            .unwrap()
     }
 
     /// The variables that point a process at this database.
     pub(crate) fn variables(&self) -> Vec<(&'static str, String)> {
         vec![
             ("TOKENSMITH_DATABASE_URL", self.url.clone()),
-            ("TOKENSMITH_KEYS_DIR", self.home.path().join("keys").display().to_string()),
-            ("TOKENSMITH_DATA_DIR", self.home.path().join("data").display().to_string()),
+            (
+                "TOKENSMITH_KEYS_DIR",
+                self.home.path().join("keys").display().to_string(),
+            ),
+            (
+                "TOKENSMITH_DATA_DIR",
+                self.home.path().join("data").display().to_string(),
+            ),
         ]
     }
 }

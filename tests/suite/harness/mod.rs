@@ -1,7 +1,9 @@
 //! Starts real processes: the service, PostgreSQL, other people's clients.
 
 pub(crate) mod app;
+pub(crate) mod cable;
 pub(crate) mod command;
+pub(crate) mod contract;
 pub(crate) mod database;
 pub(crate) mod postgres;
 pub(crate) mod wait;
@@ -15,22 +17,21 @@ macro_rules! on_every_database {
     ($(#[$meta:meta])* async fn $name:ident($database:ident) $body:block) => {
         $(#[$meta])*
         mod $name {
-            #[allow(unused_imports, reason = "short tests need less of the file's imports")]
             use super::*;
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn sqlite() {
-                run($crate::harness::Database::sqlite()).await;
+                scenario($crate::harness::Database::sqlite()).await;
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn postgres() {
                 if let Some(database) = $crate::harness::Database::postgres().await {
-                    run(database).await;
+                    scenario(database).await;
                 }
             }
 
-            async fn run($database: $crate::harness::Database) $body
+            async fn scenario($database: $crate::harness::Database) $body
         }
     };
 }
@@ -60,7 +61,10 @@ fn in_ci() -> bool {
     variable("CI").is_some_and(|value| value == "true" || value == "1")
 }
 
-#[expect(clippy::disallowed_methods, reason = "tests compare with the real time")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests compare with the real time"
+)]
 pub(crate) fn now() -> i64 {
     chrono::Utc::now().timestamp()
 }

@@ -19,7 +19,9 @@ pub(crate) async fn server_url() -> Option<&'static str> {
     let url = SERVER
         .get_or_init(|| {
             let given = variable("TOKENSMITH_TEST_POSTGRES_URL");
-            given.map(|url| url.trim_end_matches('/').to_owned()).or_else(start)
+            given
+                .map(|url| url.trim_end_matches('/').to_owned())
+                .or_else(start)
         })
         .as_deref();
     match url {
@@ -38,7 +40,9 @@ pub(crate) async fn server_url() -> Option<&'static str> {
 /// Makes an empty database and answers its URL.
 pub(crate) async fn new_database() -> Option<String> {
     let server = server_url().await?;
-    let mut connection = PgConnection::connect(&format!("{server}/postgres")).await.unwrap();
+    let mut connection = PgConnection::connect(&format!("{server}/postgres"))
+        .await
+        .unwrap();
     let name = format!("t_{}", uuid::Uuid::new_v4().simple());
     let statement = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
     connection.execute(sqlx::query(statement)).await.unwrap();
@@ -47,16 +51,29 @@ pub(crate) async fn new_database() -> Option<String> {
 
 fn start() -> Option<String> {
     let programs = programs()?;
-    let directory = tempfile::Builder::new().prefix("tokensmith-postgres").tempdir().ok()?;
+    let directory = tempfile::Builder::new()
+        .prefix("tokensmith-postgres")
+        .tempdir()
+        .ok()?;
     let home = directory.keep();
     let port = super::app::free_port();
     let as_user = unprivileged_user(&home);
     let initdb = as_user(&programs.join("initdb"))
-        .args(["--auth=trust", "--username=tokensmith", "--encoding=UTF8", "--no-sync", "-D"])
+        .args([
+            "--auth=trust",
+            "--username=tokensmith",
+            "--encoding=UTF8",
+            "--no-sync",
+            "-D",
+        ])
         .arg(home.join("data"))
         .output()
         .ok()?;
-    assert!(initdb.status.success(), "initdb: {}", String::from_utf8_lossy(&initdb.stderr));
+    assert!(
+        initdb.status.success(),
+        "initdb: {}",
+        String::from_utf8_lossy(&initdb.stderr)
+    );
     // The shell ends the server when this process ends and its standard input with it.
     let script = format!(
         "'{}' -D '{}/data' -p {port} -k '{}' -c listen_addresses=127.0.0.1 -c fsync=off \
@@ -69,7 +86,11 @@ fn start() -> Option<String> {
         home.display(),
     );
     let mut shell = as_user(Path::new("sh"));
-    shell.args(["-c", &script]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    shell
+        .args(["-c", &script])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     let mut child = shell.spawn().ok()?;
     let mut input = child.stdin.take()?;
     input.write_all(b"\n").ok()?;
@@ -80,15 +101,19 @@ fn start() -> Option<String> {
 
 /// Where `initdb` and `postgres` are: the newest of Debian's directories, or the search path.
 fn programs() -> Option<PathBuf> {
-    let debian = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
-    let mut places: Vec<PathBuf> =
-        debian.flatten().map(|version| version.path().join("bin")).collect();
+    let debian = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten();
+    let mut places: Vec<PathBuf> = debian
+        .flatten()
+        .map(|version| version.path().join("bin"))
+        .collect();
     places.sort();
     places.reverse();
     places.extend(variable("PATH")?.split(':').map(PathBuf::from));
-    places.into_iter().find(|place| {
-        place.join("initdb").is_file() && place.join("postgres").is_file()
-    })
+    places
+        .into_iter()
+        .find(|place| place.join("initdb").is_file() && place.join("postgres").is_file())
 }
 
 /// PostgreSQL refuses to run as root; there, the user `postgres` of the package runs it.

@@ -6,7 +6,10 @@ use std::time::{Duration, Instant};
 ///
 /// # Panics
 /// When there is none within half a minute.
-pub(crate) async fn until<T, F: Future<Output = Option<T>>>(what: &str, ask: impl FnMut() -> F) -> T {
+pub(crate) async fn until<T, F: Future<Output = Option<T>>>(
+    what: &str,
+    ask: impl FnMut() -> F,
+) -> T {
     within(Duration::from_secs(30), what, ask).await
 }
 
@@ -21,7 +24,10 @@ pub(crate) async fn within<T, F: Future<Output = Option<T>>>(
         if let Some(answer) = ask().await {
             return answer;
         }
-        assert!(start.elapsed() < limit, "waited {limit:?} in vain until {what}");
+        assert!(
+            start.elapsed() < limit,
+            "waited {limit:?} in vain until {what}"
+        );
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

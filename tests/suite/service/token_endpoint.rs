@@ -41,7 +41,10 @@ async fn verify_with_jsonwebtoken(app: &TestApp, token: &str) -> Value {
     let mut validation = Validation::new(Algorithm::RS256);
     validation.set_audience(&["https://api.example.com"]);
     validation.set_issuer(&[&app.issuer]);
-    #[expect(clippy::disallowed_methods, reason = "an independent verifier of our tokens")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "an independent verifier of our tokens"
+    )]
     let verified = jsonwebtoken::decode::<Value>(token, &key, &validation).unwrap();
     verified.claims
 }
@@ -191,12 +194,16 @@ fn claims(reply: &Reply) -> Value {
     let body = reply.json();
     let token = body["access_token"].as_str().unwrap();
     let payload = token.split('.').nth(1).unwrap();
-    let payload = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload).unwrap();
+    let payload = base64::engine::general_purpose::URL_SAFE_NO_PAD
+        .decode(payload)
+        .unwrap();
     serde_json::from_slice(&payload).unwrap()
 }
 
 fn form(parameters: &[(&str, &str)]) -> String {
-    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish()
+    url::form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(parameters)
+        .finish()
 }
 
 async fn post(app: &TestApp, body: &str) -> Reply {

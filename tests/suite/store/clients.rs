@@ -15,7 +15,10 @@ fn at(seconds: i64) -> DateTime<Utc> {
 }
 
 fn secret(number: u8) -> NewSecret {
-    NewSecret { id: SecretId([number; 16]), digest: SecretDigest([number; 32]) }
+    NewSecret {
+        id: SecretId([number; 16]),
+        digest: SecretDigest([number; 32]),
+    }
 }
 
 fn client(id: &str, number: u8) -> NewClient {
@@ -27,11 +30,18 @@ fn client(id: &str, number: u8) -> NewClient {
         access_token_ttl: Some(60),
         ..ClientMetadata::default()
     };
-    NewClient { id: id.parse().unwrap(), metadata, secret: secret(number) }
+    NewClient {
+        id: id.parse().unwrap(),
+        metadata,
+        secret: secret(number),
+    }
 }
 
 async fn create(store: &dyn Store, id: &str, number: u8) {
-    let change = store.create_client(&client(id, number), at(0)).await.unwrap();
+    let change = store
+        .create_client(&client(id, number), at(0))
+        .await
+        .unwrap();
     assert_eq!(change, ClientChange::Changed);
 }
 

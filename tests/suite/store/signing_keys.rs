@@ -14,7 +14,11 @@ fn at(seconds: i64) -> DateTime<Utc> {
 }
 
 fn schedule(start: i64) -> KeySchedule {
-    KeySchedule { active_from: at(start), retires_at: at(start + 10), removed_at: at(start + 20) }
+    KeySchedule {
+        active_from: at(start),
+        retires_at: at(start + 10),
+        removed_at: at(start + 20),
+    }
 }
 
 fn key(slot: i64) -> SigningKey {
@@ -41,7 +45,10 @@ fn key(slot: i64) -> SigningKey {
 }
 
 fn insert(key: SigningKey) -> KeyTransition {
-    KeyTransition { insert: Some(key), ..KeyTransition::default() }
+    KeyTransition {
+        insert: Some(key),
+        ..KeyTransition::default()
+    }
 }
 
 on_every_database! {

@@ -1,0 +1,26 @@
+# syntax=docker/dockerfile:1
+# Built in one stage, run in another that holds the program and nothing else: no shell, no package
+# manager, not root. Mount /data (SQLite) and /keys, or set TOKENSMITH_DATABASE_URL and
+# TOKENSMITH_MASTER_KEY_FILE.
+
+FROM rust:1.95-bookworm AS build
+WORKDIR /src
+COPY . .
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    --mount=type=cache,target=/src/target \
+    cargo build --release --locked --bin tokensmith \
+    && cp target/release/tokensmith /tokensmith \
+    && mkdir -p /empty
+
+FROM gcr.io/distroless/cc-debian12:nonroot
+COPY --from=build /tokensmith /usr/local/bin/tokensmith
+COPY --from=build --chown=nonroot:nonroot /empty /data
+COPY --from=build --chown=nonroot:nonroot /empty /keys
+ENV TOKENSMITH_LISTEN=0.0.0.0:8080 \
+    TOKENSMITH_DATA_DIR=/data \
+    TOKENSMITH_KEYS_DIR=/keys
+VOLUME ["/data", "/keys"]
+EXPOSE 8080
+USER nonroot
+ENTRYPOINT ["/usr/local/bin/tokensmith"]
+CMD ["serve"]

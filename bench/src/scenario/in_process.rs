@@ -1,0 +1,164 @@
+//! The issuer without HTTP and database: the real grant and the real keys over small ports.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokensmith::clock::SystemClock;
+use tokensmith::crypto::{
+    HmacSecretMint, MasterKey, MasterKeySource, SealedKeyVault, SystemEntropy,
+};
+use tokensmith::domain::Timestamp;
+use tokensmith::domain::algorithm::Algorithm;
+use tokensmith::domain::client::{Client, ClientMetadata, GrantType};
+use tokensmith::domain::id::{ClientId, SecretId};
+use tokensmith::domain::issuer::Issuer;
+use tokensmith::domain::key::{KeySchedule, PublicJwk, SigningKey};
+use tokensmith::domain::ports::{
+    ClientDirectory, Clock, Entropy, KeyVault, SigningKeys, TokenSigner,
+};
+use tokensmith::grants::{ClientCredentialsRequest, TokenService};
+use zeroize::Zeroizing;
+
+use crate::failure::{Doing, Failure, Outcome};
+use crate::service::{AUDIENCE, SCOPE};
+
+pub(super) const ISSUER: &str = "https://auth.example.com";
+
+/// Issues tokens to one client in this process.
+pub(super) struct InProcessIssuer {
+    service: TokenService,
+    client: Client,
+    jwk: PublicJwk,
+}
+
+impl InProcessIssuer {
+    /// An issuer with a new RSA-2048 key.
+    pub(super) fn new() -> Outcome<Self> {
+        let now = SystemClock.now();
+        let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::default());
+        let master = master_key()?;
+        let vault = SealedKeyVault::new(&master, Arc::clone(&entropy)).doing("making a vault")?;
+        let key = signing_key(&vault, now)?;
+        let signer = vault.open(&key).doing("opening the signing key")?;
+        let service = TokenService {
+            issuer: Issuer::parse(ISSUER).doing("parsing the issuer")?,
+            access_token_lifetime: Duration::from_mins(5),
+            clients: Arc::new(NoClients),
+            secrets: Arc::new(HmacSecretMint::new(&master, Arc::clone(&entropy))),
+            keys: Arc::new(OneKey(signer)),
+            entropy,
+        };
+        Ok(Self {
+            service,
+            client: client(now)?,
+            jwk: key.public_jwk,
+        })
+    }
+
+    /// A complete token: claims, JSON, base64url, signature.
+    pub(super) fn token(&self) -> Outcome<String> {
+        let request = ClientCredentialsRequest::default();
+        let response = self
+            .service
+            .client_credentials(&self.client, &request, SystemClock.now())
+            .doing("issuing a token")?;
+        Ok(response.access_token)
+    }
+
+    /// The public key as it would be published.
+    pub(super) fn jwk(&self) -> &PublicJwk {
+        &self.jwk
+    }
+
+    /// The key set as it would be served.
+    pub(super) fn jwks(&self) -> String {
+        serde_json::json!({ "keys": [self.jwk] }).to_string()
+    }
+}
+
+/// What a signature covers: header and payload with the dot between them.
+pub(super) fn signing_input(token: &str) -> Outcome<&str> {
+    let parts = token.rsplit_once('.');
+    let (input, _signature) = parts.ok_or_else(|| Failure::new("a token is no JWS"))?;
+    Ok(input)
+}
+
+/// A master key that everybody knows: nothing here outlives the process.
+fn master_key() -> Outcome<MasterKey> {
+    let text = Zeroizing::new("A".repeat(43) + "=");
+    MasterKey::load(&MasterKeySource::Value(text))
+        .doing("reading the master key")?
+        .ok_or_else(|| Failure::new("there is no master key"))
+}
+
+fn signing_key(vault: &SealedKeyVault, now: Timestamp) -> Outcome<SigningKey> {
+    let algorithm = Algorithm::RS256;
+    let material = vault.generate(algorithm).doing("making a signing key")?;
+    Ok(SigningKey {
+        kid: material.kid,
+        algorithm,
+        slot: 1,
+        public_jwk: material.public_jwk,
+        sealed_private: Some(material.sealed_private),
+        created_at: now,
+        schedule: KeySchedule {
+            active_from: now,
+            retires_at: Timestamp::MAX_UTC,
+            removed_at: Timestamp::MAX_UTC,
+        },
+        revoked_at: None,
+    })
+}
+
+/// The same client as the one of the service under load.
+fn client(now: Timestamp) -> Outcome<Client> {
+    let metadata = ClientMetadata {
+        grant_types: [GrantType::ClientCredentials].into(),
+        scope: SCOPE.parse().doing("parsing the scope")?,
+        audiences: vec![AUDIENCE.parse().doing("parsing the audience")?],
+        ..ClientMetadata::default()
+    };
+    Ok(Client {
+        id: "bench".parse::<ClientId>().doing("parsing the client id")?,
+        metadata,
+        created_at: now,
+        disabled_at: None,
+        secrets: Vec::new(),
+    })
+}
+
+struct OneKey(Arc<dyn TokenSigner>);
+
+impl SigningKeys for OneKey {
+    fn signer(&self, _: Algorithm, _: Timestamp) -> Option<Arc<dyn TokenSigner>> {
+        Some(Arc::clone(&self.0))
+    }
+}
+
+/// Nobody authenticates here.
+struct NoClients;
+
+impl ClientDirectory for NoClients {
+    fn find_client(&self, _: &ClientId) -> Option<Arc<Client>> {
+        None
+    }
+
+    fn note_secret_use(&self, _: SecretId, _: Timestamp) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use tokensmith_verify::{KeySet, Verifier};
+
+    use super::*;
+
+    #[test]
+    fn the_tokens_are_good() {
+        let issuer = InProcessIssuer::new().unwrap();
+        let keys = KeySet::from_json(&issuer.jwks()).unwrap();
+        let verifier = Verifier::with_keys(ISSUER, keys).audience(AUDIENCE).build();
+        let token = issuer.token().unwrap();
+        assert_eq!(verifier.unwrap().verify(&token).unwrap().client_id, "bench");
+        assert!(token.starts_with(signing_input(&token).unwrap()));
+    }
+}

@@ -1,0 +1,51 @@
+//! Memory of the service when idle and after a load, and the size of its executable.
+
+use std::time::Duration;
+
+use super::{Plan, Scenario, token};
+use crate::failure::Outcome;
+use crate::measure::{Latencies, resident_mib};
+use crate::report::Report;
+
+pub(super) const SCENARIO: Scenario = Scenario {
+    name: "memory",
+    about: "memory of the service when idle and after a load, and the size of its executable",
+    run: |plan| Box::pin(run(plan)),
+};
+
+const MOST_IDLE_MIB: f64 = 25.0;
+const MOST_BINARY_MIB: f64 = 25.0;
+
+/// Background tasks have run several times by then.
+const IDLE_FOR: Duration = Duration::from_secs(2);
+
+async fn run(plan: &Plan) -> Outcome<Report> {
+    let installation = plan.install()?;
+    let mut service = installation.launch()?;
+    service.ready().await?;
+    tokio::time::sleep(IDLE_FOR).await;
+    let (idle, idle_anonymous) = resident_mib(service.pid())?;
+
+    let mut latencies = Latencies::new()?;
+    let mut load = token::load(&installation, &service, plan.clients).await?;
+    let slice = load.run(plan.duration, &mut latencies).await?;
+    drop(load);
+    tokio::time::sleep(IDLE_FOR).await;
+    let (loaded, loaded_anonymous) = resident_mib(service.pid())?;
+    service.stop().await?;
+
+    let mut report = Report::new(SCENARIO.name);
+    report.ops = slice.ops;
+    report.errors = slice.errors;
+    report.throughput(slice.wall);
+    report.latencies(&latencies);
+    let binary = installation.binary().mib()?;
+    report.figure("idle_rss_mib", idle);
+    report.figure("idle_anonymous_mib", idle_anonymous);
+    report.figure("after_load_rss_mib", loaded);
+    report.figure("after_load_anonymous_mib", loaded_anonymous);
+    report.figure("binary_mib", binary);
+    report.bar("idle_rss_mib", idle, MOST_IDLE_MIB);
+    report.bar("binary_mib", binary, MOST_BINARY_MIB);
+    Ok(report)
+}

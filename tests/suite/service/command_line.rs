@@ -1,0 +1,300 @@
+//! The command line beside a running server and without one.
+
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
+
+use crate::harness::command::run;
+use crate::harness::{Database, TestApp, on_every_database, tokensmith, wait};
+
+on_every_database! {
+    async fn a_change_on_the_command_line_is_seen_by_the_running_server(database) {
+        let app = TestApp::start(&database).await;
+        let client = app.orders().await;
+        let status = async || app.token(&client, &[]).await.status.as_u16();
+        let within = std::time::Duration::from_secs(1);
+        for (act, expected) in [("disable", 401), ("enable", 200), ("delete", 401)] {
+            assert_eq!(app.run(&["client", act, "orders"]).code, 0);
+            wait::within(within, act, || async { (status().await == expected).then_some(()) }).await;
+        }
+        let gone = app.run(&["client", "show", "orders"]);
+        assert_eq!((gone.code, gone.err.as_str()), (1, "error: there is no client orders\n"));
+    }
+}
+
+on_every_database! {
+    async fn a_secret_is_rotated_without_an_outage(database) {
+        let app = TestApp::start(&database).await;
+        let first = app.orders().await;
+        let rotated = app.run(&["client", "rotate-secret", "orders", "--overlap", "1h", "--json"]).json();
+        let secrets = rotated["secrets"].as_array().unwrap();
+        assert_eq!(secrets.len(), 2);
+        assert!(secrets[0]["expires_at"].is_string() && secrets[1]["expires_at"].is_null());
+        let second = crate::harness::app::TestClient {
+            secret: rotated["client_secret"].as_str().unwrap().to_owned(),
+            ..first.clone()
+        };
+        wait::until("the new secret works", || async {
+            (app.token(&second, &[]).await.status == 200).then_some(())
+        })
+        .await;
+        assert_eq!(app.token(&first, &[]).await.status, 200);
+        let third = app.run(&["client", "rotate-secret", "orders"]);
+        assert_eq!(third.code, 1);
+        assert!(third.err.contains("two live secrets already"), "{}", third.err);
+    }
+}
+
+on_every_database! {
+    async fn a_token_is_looked_at_and_verified(database) {
+        let app = TestApp::start(&database).await;
+        let token = app.access_token(&app.orders().await).await;
+        let inspected = app.run(&["token", "inspect", &token]);
+        assert!(inspected.out.contains("The signature was NOT checked"), "{}", inspected.out);
+        assert!(inspected.out.contains("(in 4m 5"), "times in words: {}", inspected.out);
+
+        let issuer = app.issuer.as_str();
+        let audience = "https://api.example.com";
+        let verify = |arguments: &[&str]| {
+            let mut all = vec!["token", "verify", "--issuer", issuer];
+            all.extend(arguments);
+            app.run(&all)
+        };
+        let online = verify(&["--audience", audience, &token]);
+        assert_eq!(online.json()["sub"], "orders");
+        let file = database.home.path().join("jwks.json");
+        std::fs::write(&file, app.get("/.well-known/jwks.json").await.text).unwrap();
+        let jwks = file.to_str().unwrap();
+        let offline = verify(&["--audience", audience, "--jwks", jwks, &token]);
+        assert_eq!(offline.json()["client_id"], "orders");
+
+        let refused = verify(&["--audience", "https://other", "--jwks", jwks, &token]);
+        assert_eq!((refused.code, refused.out.as_str()), (1, ""));
+        assert!(refused.err.starts_with("error: the token is not valid: "), "{}", refused.err);
+        let as_json = verify(&["--audience", "https://other", "--jwks", jwks, "--json", &token]);
+        assert_eq!(as_json.code, 1);
+        assert!(as_json.out.contains("\"valid\": false"), "{}", as_json.out);
+        assert_eq!(app.run(&["token", "inspect", "nonsense"]).code, 1);
+    }
+}
+
+on_every_database! {
+    async fn keys_are_listed_rotated_imported_and_revoked(database) {
+        let app = TestApp::start(&database).await;
+        let states = |said: crate::harness::command::Said| -> Vec<String> {
+            let keys = said.json();
+            keys.as_array().unwrap().iter().map(|key| key["state"].as_str().unwrap().into()).collect()
+        };
+        assert_eq!(states(app.run(&["keys", "list", "--json"])), ["active"]);
+        assert_eq!(states(app.run(&["keys", "rotate", "--json"])), ["next", "active"]);
+        assert_eq!(states(app.run(&["keys", "rotate", "--now", "--json"])), ["active", "retiring"]);
+
+        let pem = include_str!("../../../src/crypto/vault/fixtures/rsa2048-pkcs8.pem");
+        let mut command = app.command(&["keys", "import", "-", "--now", "--json"]);
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(pem.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success());
+        let keys: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let kid = keys[0]["kid"].as_str().unwrap();
+        assert_eq!(keys[0]["state"], "active");
+        assert_eq!(states(app.run(&["keys", "revoke", kid, "--json"])), [
+            "active", "revoked", "retiring", "retiring"
+        ]);
+        let again = app.run(&["keys", "revoke", kid]);
+        assert_eq!(again.code, 1);
+        wait::until("the server publishes what the command line did", || async {
+            let jwks = app.get("/.well-known/jwks.json").await;
+            (!jwks.text.contains(kid) && jwks.json()["keys"].as_array().unwrap().len() == 3)
+                .then_some(())
+        })
+        .await;
+    }
+}
+
+on_every_database! {
+    async fn a_key_of_every_algorithm_signs_for_the_client_that_chose_it(database) {
+        let app = TestApp::start(&database).await;
+        for algorithm in ["PS256", "ES256", "Ed25519"] {
+            let id = algorithm.to_lowercase();
+            let arguments = ["--audience", "https://a.example", "--access-token-alg", algorithm];
+            let client = app.client(&id, &arguments).await;
+            let token = wait::until("the key is known", || async {
+                let reply = app.token(&client, &[]).await;
+                (reply.status == 200).then(|| reply.json()["access_token"].as_str().unwrap().to_owned())
+            })
+            .await;
+            let arguments =
+                ["token", "verify", "--issuer", &app.issuer, "--audience", "https://a.example", &token];
+            assert_eq!(app.run(&arguments).json()["sub"], id.as_str());
+            assert_eq!(app.run(&["token", "inspect", "--json", &token]).json()["header"]["alg"], algorithm);
+        }
+    }
+}
+
+on_every_database! {
+    async fn the_doctor_finds_an_installation_healthy(database) {
+        let app = TestApp::start(&database).await;
+        let findings = app.run(&["doctor", "--json"]).json();
+        for finding in findings.as_array().unwrap() {
+            assert_eq!(finding["verdict"], "ok", "{finding}");
+        }
+        let broken = run(tokensmith(&["doctor"]).env("TOKENSMITH_LISTEN", "x"));
+        assert_eq!(broken.code, 1);
+        assert!(broken.out.starts_with("FAILED   settings"), "{}", broken.out);
+    }
+}
+
+#[test]
+fn ids_that_start_with_a_hyphen_are_taken_as_ids() {
+    let database = Database::sqlite();
+    let with = |arguments: &[&str]| run(tokensmith(arguments).envs(database.variables()));
+    std::fs::create_dir_all(database.home.path().join("data")).unwrap();
+    let created = with(&[
+        "client",
+        "create",
+        "--id",
+        "-x",
+        "--grant",
+        "client_credentials",
+        "--json",
+    ]);
+    assert_eq!(created.json()["client_id"], "-x");
+    assert_eq!(
+        with(&["client", "show", "-x", "--json"]).json()["client_id"],
+        "-x"
+    );
+    assert_eq!(with(&["client", "delete", "-x"]).code, 0);
+}
+
+#[test]
+fn exit_codes_tell_done_from_failed_from_bad_usage() {
+    let code = |arguments: &[&str]| run(&mut tokensmith(arguments)).code;
+    assert_eq!(code(&["config", "check"]), 0);
+    assert_eq!(code(&["config", "check", "--listen", "nowhere"]), 1);
+    assert_eq!(code(&["frobnicate"]), 2);
+    assert_eq!(
+        code(&[
+            "client",
+            "create",
+            "--id",
+            "a b",
+            "--grant",
+            "client_credentials"
+        ]),
+        2
+    );
+    assert_eq!(code(&["completions", "bash"]), 0);
+    assert_eq!(code(&["--version"]), 0);
+}
+
+#[test]
+fn a_wrong_setting_is_named_with_its_value_its_place_and_what_would_be_right() {
+    let said = run(tokensmith(&["serve"]).env("TOKENSMITH_KEYS_LEAD_TIME", "1m"));
+    assert_eq!(said.code, 1);
+    assert_eq!(
+        said.err,
+        "error: keys.lead_time = \"1m\" (from variable TOKENSMITH_KEYS_LEAD_TIME) is not right, \
+         must be at least 10m (twice jwks.max_age): expected a duration of at least twice \
+         jwks.max_age\n",
+    );
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("tokensmith.toml");
+    std::fs::write(&file, "lisen = '127.0.0.1:1'").unwrap();
+    let said = run(tokensmith(&["config", "check", "--config"]).arg(&file));
+    assert!(
+        said.err.contains("did you mean \"listen\"?"),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
+fn production_wants_an_issuer_and_https() {
+    let database = Database::sqlite();
+    let serve = |arguments: &[&str]| {
+        let listen = format!("127.0.0.1:{}", crate::harness::app::free_port());
+        let mut command = tokensmith(&["serve", "--listen", &listen]);
+        run(command.args(arguments).envs(database.variables()))
+    };
+    let missing = serve(&[]);
+    assert!(missing.err.contains("issuer is not set"), "{}", missing.err);
+    let plain = serve(&["--issuer", "http://login.example.com"]);
+    assert!(plain.err.contains("an issuer uses https"), "{}", plain.err);
+    let public = run(tokensmith(&["dev", "--listen", "0.0.0.0:0"]).envs(database.variables()));
+    assert!(
+        public.err.contains("dev serves on loopback addresses only"),
+        "{}",
+        public.err
+    );
+}
+
+#[test]
+fn a_place_that_cannot_hold_the_database_gives_one_clear_line() {
+    let home = tempfile::tempdir().unwrap();
+    let at = |url: &str| {
+        let keys = home.path().join("keys");
+        let mut command = tokensmith(&["client", "list", "--database-url", url]);
+        let said = run(command.env("TOKENSMITH_KEYS_DIR", keys));
+        assert_eq!(
+            (said.code, said.err.lines().count()),
+            (1, 1),
+            "{}",
+            said.err
+        );
+        said.err
+    };
+    let path = |name: &str| format!("sqlite:{}/{name}", home.path().display());
+    assert!(at(&path("x.db?mode=rwc")).contains("takes no options after `?`"));
+    assert!(at(&path("missing/x.db")).contains("does not exist; run: mkdir -p "));
+    assert!(at(&path("")).contains("is a directory"));
+    assert!(at("mysql://x").contains("sqlite:PATH or postgres://"));
+    assert!(at("postgres://me:p?ss@127.0.0.1/x").contains("%3F"));
+    let unreachable = at("postgres://me@127.0.0.1:1/x");
+    assert!(
+        unreachable.contains("cannot connect to postgres://127.0.0.1:1/x"),
+        "{unreachable}"
+    );
+
+    let file = home.path().join("read-only.db");
+    std::fs::write(&file, "").unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o444)).unwrap();
+    assert!(at(&path("read-only.db")).contains("is read-only; run: chmod u+w "));
+    let garbage = home.path().join("garbage.db");
+    std::fs::write(
+        &garbage,
+        "not a database, but long enough to be read as one".repeat(100),
+    )
+    .unwrap();
+    assert!(at(&path("garbage.db")).contains("garbage.db"));
+}
+
+on_every_database! {
+    async fn a_wrong_or_missing_master_key_is_noticed_at_the_start(database) {
+        drop(TestApp::start(&database).await);
+        let list = || run(tokensmith(&["client", "list"]).envs(database.variables()));
+        assert_eq!(list().code, 0);
+        let key = database.home.path().join("keys/master.key");
+        let kept = std::fs::read(&key).unwrap();
+        assert_eq!(std::fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+
+        std::fs::remove_file(&key).unwrap();
+        let missing = list();
+        assert!(missing.err.contains("the master key is missing"), "{}", missing.err);
+        assert!(!key.exists(), "no new key is made beside an old database");
+
+        let mut other = tokensmith(&["client", "list"]);
+        let other = run(other
+            .envs(database.variables())
+            .env("TOKENSMITH_MASTER_KEY", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="));
+        assert!(other.err.contains("wrong master key"), "{}", other.err);
+
+        std::fs::write(&key, kept).unwrap();
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o640)).unwrap();
+        let readable = list();
+        assert!(readable.err.contains(&format!("chmod 600 {}", key.display())), "{}", readable.err);
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+        assert_eq!(list().code, 0);
+    }
+}

@@ -1,0 +1,176 @@
+//! Forged access tokens at the one endpoint of this server that takes them. The verifier library
+//! has the long list; these are the forgeries that need the real server's keys and tokens.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::harness::{Database, TestApp, now, on_every_database};
+
+fn encode(value: &Value) -> String {
+    URL_SAFE_NO_PAD.encode(value.to_string())
+}
+
+fn decode(segment: &str) -> Value {
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(segment).unwrap()).unwrap()
+}
+
+/// The token of an administrator, taken apart.
+struct Genuine {
+    token: String,
+    header: Value,
+    claims: Value,
+    signature: String,
+}
+
+impl Genuine {
+    async fn of(app: &TestApp) -> Self {
+        let token = app.admin_token().await;
+        let segments: Vec<&str> = token.split('.').collect();
+        Self {
+            header: decode(segments[0]),
+            claims: decode(segments[1]),
+            signature: segments[2].to_owned(),
+            token: token.clone(),
+        }
+    }
+
+    /// The token with other members and the old signature.
+    fn with(&self, header: &Value, claims: &Value) -> String {
+        let merge = |base: &Value, change: &Value| {
+            let mut merged = base.clone();
+            for (name, value) in change.as_object().unwrap() {
+                merged[name] = value.clone();
+            }
+            encode(&merged)
+        };
+        let (header, claims) = (merge(&self.header, header), merge(&self.claims, claims));
+        format!("{header}.{claims}.{}", self.signature)
+    }
+}
+
+async fn assert_rejected(app: &TestApp, name: &str, token: &str) {
+    let reply = app.admin(token, Method::GET, "/clients", None).await;
+    assert_eq!(reply.error(), (401, "invalid_token".into()), "{name}");
+    let challenge = reply.header("www-authenticate");
+    assert!(
+        challenge.starts_with("Bearer ") && challenge.contains("invalid_token"),
+        "{name}"
+    );
+    assert_eq!(
+        reply.json()["error_description"],
+        "the access token is not valid here",
+        "{name}: which check failed is nobody's business",
+    );
+}
+
+on_every_database! {
+    async fn a_forged_token_is_rejected(database) {
+        let app = TestApp::start(&database).await;
+        let genuine = Genuine::of(&app).await;
+        assert_eq!(app.admin(&genuine.token, Method::GET, "/clients", None).await.status, 200);
+
+        let none = json!({ "alg": "none" });
+        let unsigned = genuine.with(&none, &json!({}));
+        let (signing_input, _) = unsigned.rsplit_once('.').unwrap();
+        let other_kid = json!({ "kid": "A".repeat(43) });
+        let jwk: Value = app.get("/.well-known/jwks.json").await.json()["keys"][0].clone();
+        for (name, token) in [
+            ("alg none, signature kept", unsigned.clone()),
+            ("alg none, signature empty", format!("{signing_input}.")),
+            ("alg none, two parts", signing_input.to_owned()),
+            ("alg None", genuine.with(&json!({ "alg": "None" }), &json!({}))),
+            ("alg RS384 on an RS256 key", genuine.with(&json!({ "alg": "RS384" }), &json!({}))),
+            ("an unknown kid", genuine.with(&other_kid, &json!({}))),
+            ("another typ", genuine.with(&json!({ "typ": "JWT" }), &json!({}))),
+            ("expired", genuine.with(&json!({}), &json!({ "exp": now() - 3600 }))),
+            ("longer life", genuine.with(&json!({}), &json!({ "exp": now() + 3000 }))),
+            ("another audience", genuine.with(&json!({}), &json!({ "aud": "https://x.example" }))),
+            ("another scope", genuine.with(&json!({}), &json!({ "scope": "tokensmith:admin x" }))),
+            ("an embedded key", genuine.with(&json!({ "jwk": jwk }), &json!({ "sub": "x" }))),
+            ("trailing dot", format!("{}.", genuine.token)),
+            ("padding", format!("{}=", genuine.token)),
+            ("oversized", "a".repeat(10_000)),
+        ] {
+            assert_rejected(&app, name, &token).await;
+        }
+    }
+}
+
+on_every_database! {
+    async fn the_public_key_is_no_hmac_secret(database) {
+        use jsonwebtoken::{Algorithm, EncodingKey, Header};
+        let app = TestApp::start(&database).await;
+        let genuine = Genuine::of(&app).await;
+        let jwks = app.get("/.well-known/jwks.json").await;
+        let key = &jwks.json()["keys"][0];
+        let modulus = URL_SAFE_NO_PAD.decode(key["n"].as_str().unwrap()).unwrap();
+        let pem = public_key_pem(&modulus);
+        for secret in [key.to_string().into_bytes(), jwks.text.clone().into_bytes(), modulus, pem, vec![]] {
+            let mut header = Header::new(Algorithm::HS256);
+            header.typ = Some("at+jwt".into());
+            header.kid = Some(key["kid"].as_str().unwrap().to_owned());
+            #[expect(clippy::disallowed_methods, reason = "an attacker's tool")]
+            let forged = jsonwebtoken::encode(&header, &genuine.claims, &EncodingKey::from_secret(&secret));
+            assert_rejected(&app, "HS256 over the public key", &forged.unwrap()).await;
+        }
+    }
+}
+
+/// The public key as the `RSAPublicKey` that an attacker would make of the JWKS.
+fn public_key_pem(modulus: &[u8]) -> Vec<u8> {
+    let mut integer = vec![0x02, 0x82, 0x01, 0x01, 0x00];
+    integer.extend_from_slice(modulus);
+    integer.extend_from_slice(&[0x02, 0x03, 0x01, 0x00, 0x01]);
+    let mut der = vec![0x30, 0x82, 0x01, 0x0a];
+    der.extend_from_slice(&integer);
+    pem::encode(&pem::Pem::new("RSA PUBLIC KEY", der)).into_bytes()
+}
+
+on_every_database! {
+    async fn a_genuine_token_for_something_else_opens_nothing(database) {
+        let app = TestApp::start(&database).await;
+        let orders = app.orders().await;
+        let for_an_api = app.access_token(&orders).await;
+        assert_rejected(&app, "for another audience", &for_an_api).await;
+
+        let weak = app.client("weak", &["--scope", "other"]).await;
+        let token = app.access_token(&weak).await;
+        let reply = app.admin(&token, Method::GET, "/clients", None).await;
+        assert_eq!(reply.error(), (403, "insufficient_scope".into()));
+        assert!(reply.header("www-authenticate").contains("scope=\"tokensmith:admin\""));
+
+        let without = app.send(app.request(Method::GET, "/api/admin/clients")).await;
+        assert_eq!(without.error(), (401, "invalid_token".into()));
+        assert_eq!(without.header("www-authenticate"), "Bearer realm=\"tokensmith\"");
+        let cookie = app.request(Method::GET, "/api/admin/clients").header("cookie", "token=x");
+        assert_eq!(app.send(cookie).await.status, 401);
+        let empty = app.request(Method::GET, "/api/admin/clients").header("authorization", "Bearer");
+        assert_eq!(app.send(empty).await.error(), (400, "invalid_request".into()));
+        let basic = app.request(Method::GET, "/api/admin/clients").basic_auth("a", Some("b"));
+        let reply = app.send(basic).await;
+        assert_eq!(reply.error(), (401, "invalid_token".into()));
+        assert_eq!(reply.header("www-authenticate"), "Bearer realm=\"tokensmith\"");
+    }
+}
+
+on_every_database! {
+    async fn a_token_of_another_installation_opens_nothing(database) {
+        let app = TestApp::start(&database).await;
+        let elsewhere = Database::sqlite();
+        let stranger = TestApp::start_with(&elsewhere, &[("TOKENSMITH_ISSUER", &app.issuer)]).await;
+        let token = stranger.admin_token().await;
+        assert_rejected(&app, "same issuer, other keys", &token).await;
+    }
+}
+
+on_every_database! {
+    async fn the_token_of_a_disabled_administrator_opens_nothing(database) {
+        let app = TestApp::start(&database).await;
+        let token = app.admin_token().await;
+        let path = "/clients/admin/disable";
+        assert_eq!(app.admin(&token, Method::POST, path, None).await.status, 200);
+        assert_rejected(&app, "disabled", &token).await;
+    }
+}

@@ -1,0 +1,104 @@
+//! Other people's libraries verify our tokens, with nothing but the address of the key set.
+//! `tests/interop/install.sh` installs them.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::harness::command::{Said, run};
+use crate::harness::{Database, TestApp, skip};
+
+const AUDIENCE: &str = "https://api.example.com";
+
+#[tokio::test]
+async fn pyjwt_verifies_our_tokens() {
+    let python = installed("python/bin/python");
+    let script = root().join("tests/interop/python/verify_pyjwt.py");
+    let Some(verified) = verify_with("PyJWT", python, script).await else {
+        return;
+    };
+    verified.for_us.assert_claims();
+    assert_eq!(verified.for_another.refusal(), "InvalidAudienceError");
+    assert_eq!(verified.of_another_issuer.refusal(), "InvalidIssuerError");
+}
+
+#[tokio::test]
+async fn jose_for_node_verifies_our_tokens() {
+    let library = installed("node/node_modules/jose");
+    let script = root().join("tests/interop/node/verify_jose.mjs");
+    // Node looks for packages beside the script.
+    let script = library.as_ref().map_or(script.clone(), |library| {
+        let beside = library.join("../../verify_jose.mjs");
+        std::fs::copy(&script, &beside).unwrap();
+        beside
+    });
+    let node = library.map(|_| PathBuf::from("node"));
+    let Some(verified) = verify_with("jose for Node", node, script).await else {
+        return;
+    };
+    verified.for_us.assert_claims();
+    let refused = "ERR_JWT_CLAIM_VALIDATION_FAILED";
+    assert_eq!(verified.for_another.refusal(), format!("{refused} aud"));
+    assert_eq!(
+        verified.of_another_issuer.refusal(),
+        format!("{refused} iss")
+    );
+}
+
+/// What a library says to one token.
+struct Verified {
+    for_us: Said,
+    for_another: Said,
+    of_another_issuer: Said,
+}
+
+/// Lets a library verify a token as three APIs would: the right one, one that the token is not
+/// for, and one that trusts another issuer. `None` where the library is not installed.
+async fn verify_with(name: &str, program: Option<PathBuf>, script: PathBuf) -> Option<Verified> {
+    let Some(program) = program else {
+        skip(name, "run tests/interop/install.sh");
+        return None;
+    };
+    let database = Database::sqlite();
+    let app = TestApp::start(&database).await;
+    let client = app.orders().await;
+    let token = app.access_token(&client).await;
+    let jwks = app
+        .get("/.well-known/oauth-authorization-server")
+        .await
+        .json();
+    let jwks = jwks["jwks_uri"].as_str().unwrap().to_owned();
+    let verify = |issuer: &str, audience: &str| {
+        let mut command = Command::new(&program);
+        run(command.arg(&script).args([&jwks, issuer, audience, &token]))
+    };
+    Some(Verified {
+        for_us: verify(&app.issuer, AUDIENCE),
+        for_another: verify(&app.issuer, "https://other.example.com"),
+        of_another_issuer: verify("https://login.example.com", AUDIENCE),
+    })
+}
+
+impl Said {
+    fn assert_claims(&self) {
+        let claims: Value = self.json();
+        assert_eq!(claims["sub"], "orders");
+        assert_eq!(claims["aud"], AUDIENCE);
+        assert_eq!(claims["scope"], "orders:read orders:write");
+    }
+
+    fn refusal(&self) -> &str {
+        assert_eq!(self.code, 1, "{}{}", self.out, self.err);
+        self.out.trim_end()
+    }
+}
+
+/// A file that `tests/interop/install.sh` has installed.
+fn installed(path: &str) -> Option<PathBuf> {
+    Some(root().join("target/interop").join(path)).filter(|path| path.exists())
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}

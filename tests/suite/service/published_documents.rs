@@ -1,0 +1,67 @@
+//! The JWKS and the metadata.
+
+use reqwest::Method;
+
+use crate::harness::{Database, TestApp, on_every_database};
+
+on_every_database! {
+    async fn the_jwks_can_be_kept_and_asked_for_again_cheaply(database) {
+        let app = TestApp::start(&database).await;
+        let jwks = app.get("/.well-known/jwks.json").await;
+        assert_eq!(jwks.header("cache-control"), "public, max-age=300, stale-while-revalidate=300");
+        assert_eq!(jwks.header("access-control-allow-origin"), "*");
+        assert_eq!(jwks.header("content-type"), "application/json");
+        let key = &jwks.json()["keys"][0];
+        assert_eq!((key["kty"].as_str(), key["use"].as_str()), (Some("RSA"), Some("sig")));
+        assert_eq!(key["alg"], "RS256");
+        for private in ["d", "p", "q", "dp", "dq", "qi", "oth", "k"] {
+            assert!(key.get(private).is_none(), "{private}");
+        }
+        let etag = jwks.header("etag").to_owned();
+        let again = |value: String| {
+            app.request(Method::GET, "/.well-known/jwks.json").header("if-none-match", value)
+        };
+        for known in [etag.clone(), format!("W/{etag}"), format!("\"x\", {etag}"), "*".into()] {
+            let reply = app.send(again(known)).await;
+            assert_eq!((reply.status.as_u16(), reply.text.as_str()), (304, ""));
+            assert_eq!(reply.header("etag"), etag);
+        }
+        assert_eq!(app.send(again("\"other\"".into())).await.status, 200);
+        let head = app.send(app.request(Method::HEAD, "/.well-known/jwks.json")).await;
+        assert_eq!((head.status.as_u16(), head.header("etag")), (200, etag.as_str()));
+        assert_eq!(app.send(app.request(Method::POST, "/.well-known/jwks.json")).await.status, 405);
+        assert_eq!(app.send(app.request(Method::OPTIONS, "/.well-known/jwks.json")).await.status, 204);
+    }
+}
+
+on_every_database! {
+    async fn the_metadata_names_what_this_server_does(database) {
+        let app = TestApp::start(&database).await;
+        let metadata = app.get("/.well-known/oauth-authorization-server").await.json();
+        assert_eq!(metadata["issuer"], app.issuer.as_str());
+        assert_eq!(metadata["token_endpoint"], format!("{}/oauth/token", app.issuer));
+        assert_eq!(metadata["jwks_uri"], format!("{}/.well-known/jwks.json", app.issuer));
+        assert_eq!(metadata["grant_types_supported"], serde_json::json!(["client_credentials"]));
+        let unknown = app.get("/.well-known/openid-configuration").await;
+        assert_eq!(unknown.error(), (404, "not_found".into()), "it comes with the login pages");
+    }
+}
+
+#[tokio::test]
+async fn an_issuer_with_a_path_has_its_metadata_where_rfc_8414_puts_it() {
+    let database = Database::sqlite();
+    let issuer = "https://login.example.com/auth";
+    let app = TestApp::start_with(&database, &[("TOKENSMITH_ISSUER", issuer)]).await;
+    let metadata = app
+        .get("/.well-known/oauth-authorization-server/auth")
+        .await
+        .json();
+    assert_eq!(metadata["issuer"], issuer);
+    assert_eq!(
+        metadata["token_endpoint"],
+        "https://login.example.com/auth/oauth/token"
+    );
+    assert_eq!(app.get("/auth/.well-known/jwks.json").await.status, 200);
+    assert_eq!(app.get("/.well-known/jwks.json").await.status, 404);
+    assert_eq!(app.get("/healthz").await.status, 200);
+}

@@ -1,0 +1,108 @@
+//! Several processes over one database.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokensmith_verify::Verifier;
+
+use crate::harness::{Database, TestApp, on_every_database, wait};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_replicas_start_together_on_an_empty_postgresql() {
+    let Some(database) = Database::postgres().await else {
+        return;
+    };
+    let replicas: Vec<TestApp> = (0..10).map(|_| TestApp::spawn(&database, &[])).collect();
+    let mut key_sets = Vec::new();
+    for replica in &replicas {
+        replica.wait_until_ready().await;
+    }
+    for replica in &replicas {
+        key_sets.push(replica.get("/.well-known/jwks.json").await.text);
+    }
+    assert!(
+        key_sets.windows(2).all(|pair| pair[0] == pair[1]),
+        "one key, known to all"
+    );
+    let issuer = replicas[0].issuer.clone();
+    let client = replicas[0].orders().await;
+    for replica in &replicas[1..] {
+        wait::within(
+            Duration::from_secs(1),
+            "all replicas know the client",
+            || async { (replica.token(&client, &[]).await.status == 200).then_some(()) },
+        )
+        .await;
+    }
+    assert!(issuer.starts_with("http://127.0.0.1:"));
+}
+
+on_every_database! {
+    async fn several_processes_start_together_on_one_empty_database(database) {
+        let replicas: Vec<TestApp> = (0..4).map(|_| TestApp::spawn(&database, &[])).collect();
+        for replica in &replicas {
+            replica.wait_until_ready().await;
+        }
+        let first = replicas[0].get("/.well-known/jwks.json").await.text;
+        for replica in &replicas[1..] {
+            assert_eq!(replica.get("/.well-known/jwks.json").await.text, first);
+        }
+    }
+}
+
+on_every_database! {
+    async fn two_replicas_cross_key_rotations_under_load_and_no_token_is_rejected(database) {
+        let issuer = format!("http://127.0.0.1:{}", crate::harness::app::free_port());
+        let settings = [
+            ("TOKENSMITH_JWKS_MAX_AGE", "1s"),
+            ("TOKENSMITH_KEYS_LEAD_TIME", "4s"),
+            ("TOKENSMITH_KEYS_ROTATION_PERIOD", "5s"),
+            ("TOKENSMITH_ISSUER", issuer.as_str()),
+        ];
+        let first = TestApp::start_with(&database, &settings).await;
+        let second = TestApp::start_with(&database, &settings).await;
+        let client = first.orders().await;
+        wait::until("the second replica knows the client", || async {
+            (second.token(&client, &[]).await.status == 200).then_some(())
+        })
+        .await;
+        // A verifier that only follows the cache headers: it never asks because of a token.
+        let verifier = Verifier::discover(&issuer)
+            .jwks_uri(format!("{}/.well-known/jwks.json", second.address))
+            .audience("https://api.example.com")
+            .refresh_between(Duration::from_secs(1), Duration::from_secs(1))
+            .connect()
+            .await
+            .unwrap();
+        let kids_at_start = first.get("/.well-known/jwks.json").await.text;
+
+        let stop = Arc::new(AtomicBool::new(false));
+        let verified = Arc::new(AtomicUsize::new(0));
+        let mut kids = std::collections::BTreeSet::new();
+        let load = async |app: &TestApp| {
+            let mut kids = std::collections::BTreeSet::new();
+            while !stop.load(Ordering::Relaxed) {
+                let token = app.access_token(&client).await;
+                let verdict = verifier.verify(&token);
+                assert!(verdict.is_ok(), "rejected: {:?}", verdict.err());
+                verified.fetch_add(1, Ordering::Relaxed);
+                kids.insert(token.split('.').next().unwrap().to_owned());
+                // Three rotations: the keys of four periods.
+                if kids.len() >= 4 {
+                    stop.store(true, Ordering::Relaxed);
+                }
+            }
+            kids
+        };
+        let (of_first, of_second) =
+            tokio::time::timeout(Duration::from_mins(1), async { tokio::join!(load(&first), load(&second)) })
+                .await
+                .expect("keys rotate");
+        kids.extend(of_first);
+        kids.extend(of_second);
+        assert!(kids.len() >= 4, "{} keys have signed", kids.len());
+        assert!(verified.load(Ordering::Relaxed) > 100);
+        assert_ne!(first.get("/.well-known/jwks.json").await.text, kids_at_start);
+    }
+}
