@@ -37,7 +37,7 @@ impl Default for Discovery {
             jwks_uri: None,
             request_timeout: Duration::from_secs(5),
             refetch_cooldown: Duration::from_secs(30),
-            shortest_refresh: Duration::from_mins(1),
+            shortest_refresh: Duration::from_secs(1),
             longest_refresh: Duration::from_hours(24),
             max_stale: Duration::from_hours(24),
         }
@@ -116,7 +116,8 @@ impl VerifierBuilder<Discovery> {
     }
 
     /// Bounds for the refresh interval that the issuer sets by `Cache-Control: max-age`; one
-    /// minute and one day by default. Without the header it is five minutes.
+    /// second and one day by default. Without the header it is five minutes, and one minute where
+    /// the issuer forbids caching: that is no wish to be asked every second.
     pub fn refresh_between(mut self, shortest: Duration, longest: Duration) -> Self {
         self.source.shortest_refresh = shortest;
         self.source.longest_refresh = longest.max(shortest);

@@ -145,6 +145,9 @@ impl Desk {
     }
 }
 
+/// The interval where the answer must not be kept at all.
+const UNCACHEABLE: Duration = Duration::from_mins(1);
+
 async fn run(mut jwks: Jwks, keys: Arc<ArcSwap<KeySet>>, desk: Arc<Desk>, fresh_for: Duration) {
     let settings = desk.settings.clone();
     let mut last_success = Instant::now();
@@ -194,6 +197,11 @@ async fn run(mut jwks: Jwks, keys: Arc<ArcSwap<KeySet>>, desk: Arc<Desk>, fresh_
 }
 
 fn refresh_interval(settings: &Discovery, fresh_for: Duration) -> Duration {
+    let fresh_for = if fresh_for.is_zero() {
+        UNCACHEABLE
+    } else {
+        fresh_for
+    };
     jittered(fresh_for.clamp(settings.shortest_refresh, settings.longest_refresh))
 }
 
