@@ -155,3 +155,15 @@ fn variables_of_other_programs_are_left_alone() {
     // Kubernetes makes such variables for a service that is called tokensmith.
     assert!(load(&[("TOKENSMITH_PORT", "tcp://10.0.0.1:80")].into()).is_ok());
 }
+
+#[test]
+fn every_setting_stands_in_the_page_of_defaults() {
+    let page = include_str!("../../docs/defaults.md");
+    for setting in SETTINGS {
+        assert!(
+            page.contains(&format!("`{}`", setting.name)),
+            "{}",
+            setting.name
+        );
+    }
+}

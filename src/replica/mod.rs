@@ -78,12 +78,13 @@ impl Replica {
         let now = self.clock.now();
         self.answered_at
             .store(now.timestamp_millis(), Ordering::Relaxed);
-        if versions.clients > self.clients.seen() {
-            self.clients.read_changes(&*self.store).await?;
-        }
+        // Keys first: the key of an algorithm is made before the first client that needs it.
         if versions.keys > self.keys.seen() {
             let (keys, version) = self.store.signing_keys().await?;
             self.keys.replace(keys, version, now)?;
+        }
+        if versions.clients > self.clients.seen() {
+            self.clients.read_changes(&*self.store).await?;
         }
         Ok(())
     }

@@ -112,6 +112,25 @@ on_every_database! {
 }
 
 #[tokio::test]
+async fn every_metric_of_the_operating_guide_exists() {
+    let database = Database::sqlite();
+    let app = TestApp::start(&database).await;
+    app.access_token(&app.orders().await).await;
+    let metrics = app.get("/metrics").await.text;
+    let guide = include_str!("../../../docs/guides/operating.md");
+    let names = guide.match_indices("`tokensmith_").map(|(at, _)| {
+        let rest = &guide[at + 1..];
+        rest.split(['`', '{']).next().unwrap()
+    });
+    let mut count = 0;
+    for name in names {
+        count += 1;
+        assert!(metrics.contains(name), "{name}");
+    }
+    assert!(count >= 7);
+}
+
+#[tokio::test]
 async fn development_seeds_a_demo_client_and_prints_lines_to_paste() {
     let database = Database::sqlite();
     let run = || {
