@@ -174,7 +174,11 @@ fn prepare_data_dir(settings: &Settings) -> Result<(), OpenError> {
     if path.parent() != Some(data_dir) {
         return Ok(());
     }
-    std::fs::create_dir_all(data_dir).map_err(|error| {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(data_dir).map_err(|error| {
         OpenError(format!(
             "cannot make the data directory {}: {error}",
             data_dir.display()

@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use super::AdminError;
 use super::keys::KeyAdministration;
 use crate::domain::Timestamp;
-use crate::domain::client::{Client, ClientMetadata};
+use crate::domain::client::{Client, ClientMetadata, ClientSecret};
 use crate::domain::client_registration;
 use crate::domain::id::ClientId;
 use crate::domain::issuer::Issuer;
@@ -98,7 +98,8 @@ impl ClientAdministration {
             secret,
         };
         match self.store.create_client(&new, now).await? {
-            ClientChange::Changed => self.show(&id).await,
+            // Not read back: once it is committed, nothing may keep the secret from its owner.
+            ClientChange::Changed => Ok(registered(new, now)),
             ClientChange::Unchanged | ClientChange::NoSuchClient => {
                 Err(AdminError::ClientExists(id))
             }
@@ -164,8 +165,8 @@ impl ClientAdministration {
             force: wish.force,
         };
         match self.store.rotate_client_secret(id, &order, now).await? {
-            SecretRotation::Rotated => Ok(ClientWithSecret {
-                client: self.show(id).await?,
+            SecretRotation::Rotated(client) => Ok(ClientWithSecret {
+                client: *client,
                 secret,
             }),
             SecretRotation::TwoAreLive => Err(AdminError::TwoSecretsAreLive(id.clone())),
@@ -192,5 +193,23 @@ impl ClientAdministration {
         self.entropy.fill(&mut random)?;
         let id = format!("c-{:016x}", u64::from_be_bytes(random));
         id.parse().map_err(|_| AdminError::Cancelled)
+    }
+}
+
+/// A client as it is right after its registration.
+fn registered(new: NewClient, now: Timestamp) -> Client {
+    let secret = ClientSecret {
+        id: new.secret.id,
+        digest: new.secret.digest,
+        created_at: now,
+        expires_at: None,
+        last_used_at: None,
+    };
+    Client {
+        id: new.id,
+        metadata: new.metadata,
+        created_at: now,
+        disabled_at: None,
+        secrets: vec![secret],
     }
 }

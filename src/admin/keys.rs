@@ -13,6 +13,10 @@ use crate::domain::key::SigningKey;
 use crate::domain::key_schedule::{Activation, KeyChain, KeyPlan, PlannedKey, RotationPolicy};
 use crate::domain::ports::{Clock, KeyMaterial, KeyTransition, KeyVault, Store};
 
+/// How many keys of one algorithm may be published. Four algorithms stay well below the 64 keys
+/// that `tokensmith-verify` takes.
+const MOST_PUBLISHED: usize = 12;
+
 /// How often a plan is made again before giving up.
 const ATTEMPTS: usize = 10;
 
@@ -71,7 +75,9 @@ impl KeyAdministration {
         activation: Activation,
     ) -> Result<Vec<SigningKey>, AdminError> {
         let plan = |keys: &[SigningKey], now| {
-            Ok(KeyChain::of(keys, algorithm).rotate(now, activation, &self.policy))
+            let chain = KeyChain::of(keys, algorithm);
+            refuse_too_many(&chain, now)?;
+            Ok(chain.rotate(now, activation, &self.policy))
         };
         self.change(None, plan).await
     }
@@ -92,7 +98,9 @@ impl KeyAdministration {
             if keys.iter().any(|key| key.kid == kid) {
                 return Err(AdminError::KeyExists(kid.clone()));
             }
-            Ok(KeyChain::of(keys, algorithm).import(now, activation, &self.policy))
+            let chain = KeyChain::of(keys, algorithm);
+            refuse_too_many(&chain, now)?;
+            Ok(chain.import(now, activation, &self.policy))
         };
         self.change(Some(material), plan).await
     }
@@ -157,6 +165,13 @@ impl KeyAdministration {
         let vault = Arc::clone(&self.vault);
         let made = tokio::task::spawn_blocking(move || vault.generate(algorithm));
         Ok(made.await.map_err(|_| AdminError::Cancelled)??)
+    }
+}
+
+fn refuse_too_many(chain: &KeyChain<'_>, now: Timestamp) -> Result<(), AdminError> {
+    match chain.published(now) {
+        published if published < MOST_PUBLISHED => Ok(()),
+        published => Err(AdminError::TooManyKeys(published)),
     }
 }
 

@@ -47,6 +47,12 @@ pub enum AdminError {
     /// There is no such key, or it is revoked already.
     #[error("there is no live key {0}")]
     NoSuchKey(Kid),
+    /// Verifiers take so many keys and no more.
+    #[error(
+        "{0} keys of this algorithm are published already; wait until the older ones have left the \
+         JWKS"
+    )]
+    TooManyKeys(usize),
     /// The key is in the table already.
     #[error("key {0} has been imported already")]
     KeyExists(Kid),

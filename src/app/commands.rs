@@ -56,8 +56,11 @@ async fn dev(arguments: &SettingsArgs) -> Result<(), Failure> {
     let _logs = start_logs(&settings)?;
     let application = Application::build(&settings, Purpose::Development).await?;
     let secret = application.seed_demo_client().await?;
-    let address = format!("http://{}:{}", settings.listen.ip(), application.port());
-    cli::dev::welcome(&address, application.issuer().as_str(), secret.as_deref())?;
+    cli::dev::welcome(
+        application.url(),
+        application.issuer().as_str(),
+        secret.as_deref(),
+    )?;
     Ok(application.run_until_stopped().await?)
 }
 

@@ -1,12 +1,13 @@
 //! The HTTP server around the endpoints.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
+use tokio::time::timeout;
 
 use super::{Parts, StartError, demo_client, tls};
 use crate::config::{ConfigError, Settings};
@@ -17,6 +18,8 @@ use crate::replica::{ClientCache, KeyRing, Replica};
 
 /// How long a client may take to send the head of a request.
 const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the database may take when the process stops.
+const TIDY_UP: Duration = Duration::from_secs(2);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// A service that listens and is ready to run.
@@ -24,7 +27,8 @@ pub struct Application {
     server: Server,
     replica: Replica,
     parts: Parts,
-    port: u16,
+    address: SocketAddr,
+    url: String,
     stop: StopSignal,
 }
 
@@ -59,6 +63,12 @@ impl Application {
         let parts = Parts::open(settings, issuer.clone()).await?;
         let replica = start_replica(&parts).await?;
         let endpoints = web::Data::new(endpoints(settings, &parts, &replica));
+        let scheme = if settings.tls.is_some() {
+            "https"
+        } else {
+            "http"
+        };
+        let url = format!("{scheme}://{address}{}", issuer.path());
         // Before anybody can find the service ready, and stop it.
         let stop = StopSignal::register();
         let server = serve(settings, listener, endpoints)?;
@@ -73,7 +83,8 @@ impl Application {
             server,
             replica,
             parts,
-            port: address.port(),
+            address,
+            url,
             stop,
         })
     }
@@ -81,7 +92,13 @@ impl Application {
     /// The port, which matters when the operating system has chosen it.
     #[must_use]
     pub fn port(&self) -> u16 {
-        self.port
+        self.address.port()
+    }
+
+    /// Where the endpoints of the issuer are reached on this machine.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// Registers the demo client on a database without clients; answers its secret while the
@@ -108,16 +125,27 @@ impl Application {
     /// When the server fails.
     pub async fn run_until_stopped(self) -> std::io::Result<()> {
         let upkeep = tokio::spawn(self.replica.clone().keep_up());
-        let (handle, stop) = (self.server.handle(), self.stop);
+        let (handle, mut stop) = (self.server.handle(), self.stop);
         tokio::spawn(async move {
             stop.received().await;
             tracing::info!("stopping: no new connections; running requests may finish");
+            let hurry = handle.clone();
+            tokio::spawn(async move {
+                stop.received().await;
+                tracing::warn!("told to stop again: not waiting for running requests");
+                hurry.stop(false).await;
+            });
             handle.stop(true).await;
         });
         let outcome = self.server.await;
         upkeep.abort();
-        self.replica.write_secret_uses().await;
-        self.parts.administration.store.close().await;
+        let tidy_up = async {
+            self.replica.write_secret_uses().await;
+            self.parts.administration.store.close().await;
+        };
+        if timeout(TIDY_UP, tidy_up).await.is_err() {
+            tracing::warn!("the database did not answer; stopping without it");
+        }
         tracing::info!("stopped");
         outcome
     }
@@ -176,6 +204,7 @@ fn serve(
             .configure(|config| http::mount(config, &endpoints))
     })
     .workers(settings.workers)
+    .max_connections(connections_per_worker(settings.workers))
     .client_request_timeout(REQUEST_HEAD_TIMEOUT)
     .keep_alive(KEEP_ALIVE)
     .shutdown_timeout(settings.shutdown_timeout.as_secs())
@@ -187,6 +216,36 @@ fn serve(
     Ok(server
         .map_err(|source| StartError::Listen { address, source })?
         .run())
+}
+
+/// As many connections as there are file descriptors for, with some to spare for the database; at
+/// the limit the kernel keeps further ones waiting, instead of the service failing to accept.
+fn connections_per_worker(workers: usize) -> usize {
+    const SPARE: u64 = 128;
+    const MOST: u64 = 25_000;
+    let descriptors = file_descriptors();
+    let per_worker = descriptors.saturating_sub(SPARE) / (workers.max(1) as u64);
+    usize::try_from(per_worker.clamp(16, MOST)).unwrap_or(16)
+}
+
+/// The limit of this process, raised as far as the system allows.
+#[cfg(unix)]
+fn file_descriptors() -> u64 {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum.unwrap_or(u64::MAX),
+        Err(_) => limit.current.unwrap_or(u64::MAX),
+    }
+}
+
+#[cfg(not(unix))]
+fn file_descriptors() -> u64 {
+    8_192
 }
 
 /// SIGTERM, which orchestrators send, and SIGINT, which a terminal sends.
@@ -202,9 +261,9 @@ impl StopSignal {
         }))
     }
 
-    async fn received(self) {
-        match self.0 {
-            Ok([mut terminate, mut interrupt]) => {
+    async fn received(&mut self) {
+        match &mut self.0 {
+            Ok([terminate, interrupt]) => {
                 tokio::select! {
                     _ = terminate.recv() => {}
                     _ = interrupt.recv() => {}
@@ -227,7 +286,7 @@ impl StopSignal {
         Self
     }
 
-    async fn received(self) {
+    async fn received(&mut self) {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }

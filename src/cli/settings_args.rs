@@ -7,7 +7,7 @@ use clap::Args;
 use crate::config::{ConfigError, Environment, Flags, PrintedSetting, Settings};
 
 /// Flags that are also settings; they beat variables and the file.
-#[derive(Args, Clone, Debug, Default)]
+#[derive(Args, Clone, Default)]
 #[command(next_help_heading = "Settings (also in tokensmith.toml and as TOKENSMITH_* variables)")]
 pub struct SettingsArgs {
     /// Read settings from this file instead of ./tokensmith.toml

@@ -62,8 +62,8 @@ impl Setting {
 const VARIABLE_PREFIX: &str = "TOKENSMITH_";
 const DEFAULT_FILE: &str = "tokensmith.toml";
 
-/// The `TOKENSMITH_*` variables of the process.
-#[derive(Clone, Debug, Default)]
+/// The `TOKENSMITH_*` variables of the process. Without `Debug`: the master key may be among them.
+#[derive(Clone, Default)]
 pub struct Environment(BTreeMap<String, String>);
 
 impl Environment {
@@ -98,8 +98,8 @@ impl<const N: usize> From<[(&str, &str); N]> for Environment {
     }
 }
 
-/// What was given on the command line.
-#[derive(Clone, Debug, Default)]
+/// What was given on the command line. Without `Debug`: a password may be in it.
+#[derive(Clone, Default)]
 pub struct Flags {
     /// `--config`
     pub config: Option<PathBuf>,
@@ -222,10 +222,12 @@ impl Layers {
     }
 
     fn read_file(&mut self, flags: &Flags, environment: &Environment) -> Result<(), ConfigError> {
-        let named = flags
-            .config
-            .clone()
-            .or_else(|| environment.get("TOKENSMITH_CONFIG").map(PathBuf::from));
+        let named = flags.config.clone().or_else(|| {
+            environment
+                .get("TOKENSMITH_CONFIG")
+                .filter(|path| !path.is_empty())
+                .map(PathBuf::from)
+        });
         let path = named.clone().unwrap_or_else(|| DEFAULT_FILE.into());
         let unreadable = |reason: String| ConfigError::Unreadable {
             path: path.clone(),
@@ -329,7 +331,7 @@ fn find(name: &str) -> Option<&'static Setting> {
 /// A value fit to be shown. A database URL that does not parse may still hold a password.
 fn shown(name: &str, value: &str) -> String {
     let hidden = find(name).is_some_and(|setting| setting.is_secret)
-        || (name == "database_url" && value.contains('@'));
+        || (name == "database_url" && !value.starts_with("sqlite:"));
     if hidden {
         "…".to_owned()
     } else {

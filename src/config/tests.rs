@@ -121,9 +121,16 @@ fn a_key_must_be_published_for_twice_the_time_that_others_keep_the_jwks() {
 
 #[test]
 fn a_password_in_a_database_url_is_never_shown() {
-    let url = "postgres://me:hunter2@db:port/auth";
-    let text = error(&[("TOKENSMITH_DATABASE_URL", url)].into());
-    assert!(!text.contains("hunter2"), "{text}");
+    for url in [
+        "postgres://me:hunter2@db:port/auth",
+        "postgres://db/auth?user=me&password=hunter2&sslmod=require",
+        "postgres://me:123?hunter2rest@db/auth",
+        "mysql://me:hunter2@db/auth",
+        "hunter2",
+    ] {
+        let text = error(&[("TOKENSMITH_DATABASE_URL", url)].into());
+        assert!(!text.contains("hunter2"), "{text}");
+    }
     let good = [("TOKENSMITH_DATABASE_URL", "postgres://me:hunter2@db/auth")].into();
     let printed = Settings::print(&Flags::default(), &good).unwrap();
     assert!(

@@ -11,6 +11,7 @@ use aws_lc_rs::signature::{
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::digest;
+use tokensmith_verify::jws;
 use zeroize::Zeroizing;
 
 use crate::domain::algorithm::Algorithm;
@@ -180,7 +181,8 @@ pub(super) struct MemorySigner {
 
 impl MemorySigner {
     pub(super) fn new(kid: Kid, algorithm: Algorithm, pair: KeyPair) -> Self {
-        let header = format!(r#"{{"alg":"{algorithm}","typ":"at+jwt","kid":"{kid}"}}"#);
+        // Written by the verifier, which recognises it byte for byte.
+        let header = jws::access_token_header(verifiers_name(algorithm), kid.as_str());
         let header = URL_SAFE_NO_PAD.encode(header) + ".";
         Self { kid, pair, header }
     }
@@ -203,6 +205,15 @@ impl TokenSigner for MemorySigner {
                 kid: self.kid.clone(),
             })?;
         Ok(token)
+    }
+}
+
+fn verifiers_name(algorithm: Algorithm) -> tokensmith_verify::Algorithm {
+    match algorithm {
+        Algorithm::RS256 => tokensmith_verify::Algorithm::Rs256,
+        Algorithm::PS256 => tokensmith_verify::Algorithm::Ps256,
+        Algorithm::ES256 => tokensmith_verify::Algorithm::Es256,
+        Algorithm::Ed25519 => tokensmith_verify::Algorithm::Ed25519,
     }
 }
 

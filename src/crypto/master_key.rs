@@ -2,12 +2,12 @@
 //! derived from it (HKDF, RFC 5869, one label per use) or sealed by it.
 
 use std::fs;
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use ring::hkdf;
+use ring::hmac;
 use zeroize::Zeroizing;
 
 use crate::domain::ports::{Entropy, MasterKeyFingerprint, NoEntropy};
@@ -76,11 +76,13 @@ impl MasterKey {
             MasterKeySource::Value(text) => {
                 Self::parse(text, || "TOKENSMITH_MASTER_KEY".to_owned()).map(Some)
             }
-            MasterKeySource::File(path) => match Self::read(path)? {
+            MasterKeySource::File(path) => match Self::read(path, MOUNTED_SECRET)? {
                 Some(key) => Ok(Some(key)),
                 None => Err(MasterKeyError::Missing(path.clone())),
             },
-            MasterKeySource::KeysDirectory(directory) => Self::read(&directory.join(FILE_NAME)),
+            MasterKeySource::KeysDirectory(directory) => {
+                Self::read(&directory.join(FILE_NAME), OWN_FILE)
+            }
         }
     }
 
@@ -97,27 +99,35 @@ impl MasterKey {
         write_private_file(&draft, text.as_bytes()).map_err(file_error("writing", &draft))?;
         let path = directory.join(FILE_NAME);
         let linked = fs::hard_link(&draft, &path);
+        // The database is claimed for this key next; the name must not be lost in a power cut.
+        sync_directory(directory)?;
         fs::remove_file(&draft).map_err(file_error("removing", &draft))?;
         match linked {
             Ok(()) => Ok(Self(key)),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                Self::read(&path)?.ok_or(MasterKeyError::Missing(path))
+                Self::read(&path, OWN_FILE)?.ok_or(MasterKeyError::Missing(path))
             }
             Err(error) => Err(file_error("writing", &path)(error)),
         }
     }
 
     /// 32 bytes for one use. The label names the use; two labels share nothing.
+    ///
+    /// This is HKDF-SHA-256 (RFC 5869) for an output of one block, written with HMAC, because that
+    /// cannot fail; a test holds it against ring's HKDF.
     #[must_use]
     pub fn derive(&self, label: &'static str) -> Zeroizing<[u8; 32]> {
+        let extract = hmac::Key::new(hmac::HMAC_SHA256, SALT);
+        let pseudorandom_key = hmac::sign(&extract, &*self.0);
+        let expand = hmac::Key::new(hmac::HMAC_SHA256, pseudorandom_key.as_ref());
+        let mut context = hmac::Context::with_key(&expand);
+        context.update(label.as_bytes());
+        context.update(&[1]);
         let mut output = Zeroizing::new([0; 32]);
-        let info = [label.as_bytes()];
-        let derived = hkdf::Salt::new(hkdf::HKDF_SHA256, SALT)
-            .extract(&*self.0)
-            .expand(&info, hkdf::HKDF_SHA256)
-            .and_then(|material| material.fill(&mut *output));
-        // HKDF fails only for outputs over 255 blocks; this one is a single block.
-        debug_assert!(derived.is_ok());
+        output
+            .iter_mut()
+            .zip(context.sign().as_ref())
+            .for_each(|(to, from)| *to = *from);
         output
     }
 
@@ -133,13 +143,16 @@ impl MasterKey {
         MasterKeyFingerprint(fingerprint)
     }
 
-    fn read(path: &Path) -> Result<Option<Self>, MasterKeyError> {
-        let text = match fs::read_to_string(path) {
-            Ok(text) => Zeroizing::new(text),
+    fn read(path: &Path, refused_mode: u32) -> Result<Option<Self>, MasterKeyError> {
+        let mut file = match fs::File::open(path) {
+            Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(file_error("reading", path)(error)),
         };
-        refuse_when_readable_by_others(path)?;
+        refuse_when_open_to_others(&file, path, refused_mode)?;
+        let mut text = Zeroizing::new(String::new());
+        file.read_to_string(&mut text)
+            .map_err(file_error("reading", path))?;
         Self::parse(&text, || path.display().to_string()).map(Some)
     }
 
@@ -163,12 +176,22 @@ fn file_error(
     }
 }
 
+/// Permission bits that the file in the keys directory must not have: nobody but its owner.
+const OWN_FILE: u32 = 0o077;
+/// Those that a file named by `TOKENSMITH_MASTER_KEY_FILE` must not have. Orchestrators mount
+/// secrets readable by a group; readable by everybody is too much there, too.
+const MOUNTED_SECRET: u32 = 0o037;
+
 #[cfg(unix)]
-fn refuse_when_readable_by_others(path: &Path) -> Result<(), MasterKeyError> {
+fn refuse_when_open_to_others(
+    file: &fs::File,
+    path: &Path,
+    refused_mode: u32,
+) -> Result<(), MasterKeyError> {
     use std::os::unix::fs::PermissionsExt;
-    let metadata = fs::metadata(path).map_err(file_error("reading", path))?;
+    let metadata = file.metadata().map_err(file_error("reading", path))?;
     let mode = metadata.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
+    if mode & refused_mode != 0 {
         return Err(MasterKeyError::ReadableByOthers {
             path: path.to_owned(),
             mode,
@@ -178,8 +201,14 @@ fn refuse_when_readable_by_others(path: &Path) -> Result<(), MasterKeyError> {
 }
 
 #[cfg(not(unix))]
-fn refuse_when_readable_by_others(_path: &Path) -> Result<(), MasterKeyError> {
+fn refuse_when_open_to_others(_: &fs::File, _: &Path, _: u32) -> Result<(), MasterKeyError> {
     Ok(())
+}
+
+fn sync_directory(directory: &Path) -> Result<(), MasterKeyError> {
+    fs::File::open(directory)
+        .and_then(|directory| directory.sync_all())
+        .map_err(file_error("writing", directory))
 }
 
 fn create_private_directory(directory: &Path) -> Result<(), MasterKeyError> {
@@ -289,6 +318,33 @@ mod tests {
             MasterKey::load(&missing),
             Err(MasterKeyError::Missing(_))
         ));
+    }
+
+    #[test]
+    fn derivation_is_hkdf() {
+        let label = "client-secret";
+        let mut expected = [0; 32];
+        ring::hkdf::Salt::new(ring::hkdf::HKDF_SHA256, SALT)
+            .extract(&[7; 32])
+            .expand(&[label.as_bytes()], ring::hkdf::HKDF_SHA256)
+            .unwrap()
+            .fill(&mut expected)
+            .unwrap();
+        assert_eq!(*MasterKey(Zeroizing::new([7; 32])).derive(label), expected);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_mounted_secret_may_be_readable_by_its_group_but_not_by_everybody() {
+        use std::os::unix::fs::PermissionsExt;
+        let keys = directory();
+        MasterKey::create(keys.path(), &SystemEntropy::default()).unwrap();
+        let path = keys.path().join(FILE_NAME);
+        for (mode, is_accepted) in [(0o400, true), (0o440, true), (0o444, false), (0o660, false)] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let loaded = MasterKey::load(&MasterKeySource::File(path.clone()));
+            assert_eq!(loaded.is_ok(), is_accepted, "{mode:o}");
+        }
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Private keys at rest: PKCS#8 sealed with AES-256-GCM under a key derived from the master key,
-//! with the `kid` as associated data, so that a row cannot be passed off as another.
+//! with algorithm and `kid` as associated data, so that a row cannot be passed off as another.
 
 use std::sync::Arc;
 
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use tokensmith_verify::KeySet;
 use zeroize::Zeroizing;
 
 use super::MasterKey;
@@ -37,7 +38,7 @@ impl SealedKeyVault {
     fn material(&self, pair: &KeyPair, algorithm: Algorithm) -> Result<KeyMaterial, KeyVaultError> {
         let public_jwk = pair.public_jwk(algorithm)?;
         let kid: Kid = public_jwk.kid.parse().map_err(|_| KeyVaultError::Failed)?;
-        let sealed_private = self.seal(&kid, pair.to_pkcs8()?)?;
+        let sealed_private = self.seal(&kid, algorithm, pair.to_pkcs8()?)?;
         Ok(KeyMaterial {
             kid,
             public_jwk,
@@ -49,6 +50,7 @@ impl SealedKeyVault {
     fn seal(
         &self,
         kid: &Kid,
+        algorithm: Algorithm,
         mut private: Zeroizing<Vec<u8>>,
     ) -> Result<SealedPrivateKey, KeyVaultError> {
         let mut nonce = [0; NONCE_LEN];
@@ -59,7 +61,7 @@ impl SealedKeyVault {
             .sealing_key
             .seal_in_place_separate_tag(
                 Nonce::assume_unique_for_key(nonce),
-                Aad::from(kid.as_str()),
+                associated_data(kid, algorithm),
                 &mut private,
             )
             .map_err(|_| KeyVaultError::Failed)?;
@@ -73,6 +75,7 @@ impl SealedKeyVault {
     fn unseal(
         &self,
         kid: &Kid,
+        algorithm: Algorithm,
         sealed: &SealedPrivateKey,
     ) -> Result<Zeroizing<Vec<u8>>, KeyVaultError> {
         let refused = || KeyVaultError::Sealed(kid.clone());
@@ -83,7 +86,7 @@ impl SealedKeyVault {
             .sealing_key
             .open_in_place(
                 Nonce::assume_unique_for_key(*nonce),
-                Aad::from(kid.as_str()),
+                associated_data(kid, algorithm),
                 &mut buffer,
             )
             .map_err(|_| refused())?
@@ -99,7 +102,9 @@ impl KeyVault for SealedKeyVault {
     }
 
     fn import(&self, pem: &str, algorithm: Algorithm) -> Result<KeyMaterial, KeyVaultError> {
-        self.material(&pem_import::import(pem, algorithm)?, algorithm)
+        let material = self.material(&pem_import::import(pem, algorithm)?, algorithm)?;
+        refuse_what_verifiers_refuse(&material)?;
+        Ok(material)
     }
 
     fn open(&self, key: &SigningKey) -> Result<Arc<dyn TokenSigner>, KeyVaultError> {
@@ -107,13 +112,33 @@ impl KeyVault for SealedKeyVault {
             .sealed_private
             .as_ref()
             .ok_or_else(|| KeyVaultError::Destroyed(key.kid.clone()))?;
-        let pair = KeyPair::from_pkcs8(&self.unseal(&key.kid, sealed)?, key.algorithm)?;
+        let private = self.unseal(&key.kid, key.algorithm, sealed)?;
+        let pair = KeyPair::from_pkcs8(&private, key.algorithm)?;
+        // The public half is not sealed; only the private one can vouch for it.
+        if pair.public_jwk(key.algorithm)? != key.public_jwk {
+            return Err(KeyVaultError::Sealed(key.kid.clone()));
+        }
         Ok(Arc::new(MemorySigner::new(
             key.kid.clone(),
             key.algorithm,
             pair,
         )))
     }
+}
+
+/// A key that is published but refused by verifiers would sign tokens that nobody accepts.
+fn refuse_what_verifiers_refuse(material: &KeyMaterial) -> Result<(), KeyVaultError> {
+    let jwks = serde_json::json!({ "keys": [&material.public_jwk] }).to_string();
+    let refused = |reason: String| KeyVaultError::RefusedByVerifiers(reason);
+    let keys = KeySet::from_json(&jwks).map_err(|error| refused(error.to_string()))?;
+    match keys.refused().first() {
+        Some(key) => Err(refused(key.reason.to_string())),
+        None => Ok(()),
+    }
+}
+
+fn associated_data(kid: &Kid, algorithm: Algorithm) -> Aad<String> {
+    Aad::from(format!("{algorithm} {kid}"))
 }
 
 #[cfg(test)]

@@ -53,10 +53,11 @@ impl Client {
     }
 }
 
-/// What a client registers. Member names follow RFC 7591 §2 where it has one; this is also the
-/// stored form.
+/// What a client registers. Member names follow RFC 7591 §2 where it has one.
+///
+/// This is also the stored form, so members that are not known are passed over: a newer release
+/// that runs beside this one may have written them. Requests are held to [`Self::MEMBERS`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ClientMetadata {
     /// Shown to people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -85,6 +86,18 @@ pub struct ClientMetadata {
 }
 
 impl ClientMetadata {
+    /// The members that a request may have.
+    pub const MEMBERS: [&str; 8] = [
+        "client_name",
+        "grant_types",
+        "scope",
+        "audiences",
+        "token_endpoint_auth_method",
+        "access_token_ttl",
+        "access_token_alg",
+        "access_token_claims",
+    ];
+
     /// The lifetime of the client's access tokens.
     #[must_use]
     pub fn access_token_lifetime(&self, default: Duration) -> Duration {

@@ -35,6 +35,9 @@ pub enum InvalidRegistration {
     /// A fixed claim with a name that the server or a standard gives a meaning.
     #[error("claim {0:?} has a meaning of its own and cannot be set")]
     ReservedClaim(String),
+    /// Verifiers would not read such claims.
+    #[error("claims are at most 64 in number, and nest at most 8 deep")]
+    ClaimsTooComplex,
     /// The token would pass [`MAX_TOKEN_BYTES`].
     #[error(
         "a token with these scopes, audiences and claims would take {0} bytes; the most is \
@@ -79,11 +82,37 @@ pub fn check(
     if let Some(name) = metadata.access_token_claims.keys().find(reserved) {
         return Err(InvalidRegistration::ReservedClaim(name.clone()));
     }
+    if !is_readable(
+        &Value::Object(metadata.access_token_claims.clone()),
+        MOST_DEPTH,
+    ) {
+        return Err(InvalidRegistration::ClaimsTooComplex);
+    }
     let bytes = largest_token_bytes(id, metadata, issuer);
     if bytes > MAX_TOKEN_BYTES {
         return Err(InvalidRegistration::TokenTooLarge(bytes));
     }
     Ok(())
+}
+
+/// Half of what `tokensmith-verify` reads: 16 levels, 128 members of an object.
+const MOST_DEPTH: usize = 8;
+const MOST_MEMBERS: usize = 64;
+
+fn is_readable(value: &Value, depth_left: usize) -> bool {
+    let Some(depth_below) = depth_left.checked_sub(1) else {
+        return false;
+    };
+    match value {
+        Value::Object(members) => {
+            members.len() <= MOST_MEMBERS
+                && members
+                    .values()
+                    .all(|member| is_readable(member, depth_below))
+        }
+        Value::Array(items) => items.iter().all(|item| is_readable(item, depth_below)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
+    }
 }
 
 fn is_display_name(name: &str) -> bool {
@@ -186,6 +215,19 @@ mod tests {
                 Err(No::ReservedClaim(name.into())),
             );
         }
+    }
+
+    #[test]
+    fn claims_that_verifiers_would_not_read_are_refused() {
+        let deep = (0..20).fold(json!(1), |inner, _| json!([inner]));
+        let outcome = verdict(|m| {
+            m.access_token_claims.insert("deep".into(), deep);
+        });
+        assert_eq!(outcome, Err(InvalidRegistration::ClaimsTooComplex));
+        let outcome = verdict(|m| {
+            m.access_token_claims = (0..65).map(|n| (format!("c{n}"), json!(n))).collect();
+        });
+        assert_eq!(outcome, Err(InvalidRegistration::ClaimsTooComplex));
     }
 
     #[test]

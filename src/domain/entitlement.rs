@@ -7,6 +7,10 @@ use super::error::{OAuthError, OAuthErrorCode};
 use super::issuer::Issuer;
 use super::resource::Resource;
 
+/// The longest `scope` that is read. A registration cannot hold more either: its token would pass
+/// the limit for tokens.
+const MOST_SCOPE_BYTES: usize = 2048;
+
 /// The scope that is granted at the token endpoint: what was asked for, all of which must be
 /// registered, or everything registered when nothing was asked for.
 pub fn grant_scope(requested: Option<&str>, registered: &ScopeSet) -> Result<ScopeSet, OAuthError> {
@@ -14,6 +18,9 @@ pub fn grant_scope(requested: Option<&str>, registered: &ScopeSet) -> Result<Sco
         return Ok(registered.clone());
     };
     let invalid = |description| OAuthError::new(OAuthErrorCode::InvalidScope, description);
+    if text.len() > MOST_SCOPE_BYTES {
+        return Err(invalid("scope is longer than 2048 characters".to_owned()));
+    }
     let requested: ScopeSet = text
         .parse()
         .map_err(|_| invalid("scope is a list of names separated by single spaces".to_owned()))?;
@@ -96,7 +103,18 @@ mod tests {
     #[test]
     fn a_scope_that_is_not_registered_or_not_well_formed_is_refused() {
         assert_eq!(grant_scope(Some("b"), &scopes("a b")), Ok(scopes("b")));
-        for bad in ["c", "a c", "", " a", "a  b", "a\"", "a\\b", "ä"] {
+        let long = "a ".repeat(1_100) + "a";
+        for bad in [
+            long.as_str(),
+            "c",
+            "a c",
+            "",
+            " a",
+            "a  b",
+            "a\"",
+            "a\\b",
+            "ä",
+        ] {
             let error = grant_scope(Some(bad), &scopes("a b")).unwrap_err();
             assert_eq!(error.code, OAuthErrorCode::InvalidScope, "{bad:?}");
         }

@@ -131,6 +131,15 @@ impl<'a> KeyChain<'a> {
         }
     }
 
+    /// How many keys verifiers find in the JWKS.
+    #[must_use]
+    pub fn published(&self, now: Timestamp) -> usize {
+        self.keys
+            .iter()
+            .filter(|key| self.state(key, now).is_published())
+            .count()
+    }
+
     /// The ordinary work: the first key, the next key ahead of its time, and the end of keys that
     /// are gone.
     #[must_use]

@@ -117,6 +117,9 @@ pub enum KeyVaultError {
     /// An even or small public exponent.
     #[error("the RSA public exponent must be odd and at least 65537")]
     RsaExponent,
+    /// The verifier library would not accept the key, for example because its modulus is weak.
+    #[error("verifiers refuse this key: {0}")]
+    RefusedByVerifiers(String),
     /// The sealed private key does not open: another master key, or a changed row.
     #[error("the private key {0} does not open with this master key")]
     Sealed(Kid),
@@ -160,10 +163,10 @@ pub enum ClientChange {
 }
 
 /// What became of a request to rotate a secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum SecretRotation {
-    /// The new secret is live; the others end at the given instant.
-    Rotated,
+    /// The new secret is live and the others end as ordered; the client as it is now.
+    Rotated(Box<Client>),
     /// Two secrets are live already; ending one early would be an outage for whoever uses it.
     TwoAreLive,
     /// There is no such client.
@@ -201,8 +204,8 @@ pub struct Versions {
 pub enum ClientState {
     /// The client as it is.
     Present(Client),
-    /// The client was deleted.
-    Deleted(ClientId),
+    /// The client was deleted, or its row cannot be read: then nobody may act in its name.
+    Gone(ClientId),
 }
 
 /// Tells master keys apart without telling anything about them: derived one-way from the key.

@@ -78,6 +78,14 @@ async fn create(
         Some(Value::String(text)) => Some(parse_id(&text)?),
         Some(_) => return Err(ApiError::Malformed("client_id is a string".into())),
     };
+    if let Some(unknown) = body
+        .keys()
+        .find(|name| !ClientMetadata::MEMBERS.contains(&name.as_str()))
+    {
+        let members = ClientMetadata::MEMBERS.join(", ");
+        let text = format!("there is no member `{unknown}`; known are client_id, {members}");
+        return Err(ApiError::Malformed(text.into()));
+    }
     let metadata: ClientMetadata =
         serde_json::from_value(Value::Object(body)).map_err(|error| does_not_fit(&error))?;
     let created = endpoints
@@ -85,7 +93,7 @@ async fn create(
         .clients
         .create(id, metadata, endpoints.clock.now())
         .await?;
-    endpoints.replica.refresh().await?;
+    endpoints.replica.catch_up().await;
     let location = endpoints
         .issuer()
         .endpoint(&format!("/api/admin/clients/{}", created.client.id));
@@ -115,7 +123,7 @@ async fn delete(
         .clients
         .delete(&known_id(&id)?, endpoints.clock.now())
         .await?;
-    endpoints.replica.refresh().await?;
+    endpoints.replica.catch_up().await;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -142,7 +150,7 @@ async fn set_enabled(endpoints: &Endpoints, id: &str, enabled: bool) -> Answer {
         .clients
         .set_enabled(&known_id(id)?, enabled, now)
         .await?;
-    endpoints.replica.refresh().await?;
+    endpoints.replica.catch_up().await;
     Ok(answer(StatusCode::OK, &ClientView::from(client)))
 }
 
@@ -182,7 +190,7 @@ async fn rotate_secret(
         .clients
         .rotate_secret(&known_id(&id)?, wish, now)
         .await?;
-    endpoints.replica.refresh().await?;
+    endpoints.replica.catch_up().await;
     Ok(answer(StatusCode::OK, &ClientWithSecretView::from(rotated)))
 }
 

@@ -2,14 +2,17 @@
 //! issuer, with scope `tokensmith:admin` (RFC 6750 §2.1; never a cookie).
 
 use std::future::{Ready, ready};
+use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest, web};
-use tokensmith_verify::Claims;
+use tokensmith_verify::{Claims, NoCustomClaims};
 
 use super::Endpoints;
 use super::error::{ApiError, BearerError};
+use super::observe::Caller;
+use crate::domain::client::Client;
 use crate::domain::id::ClientId;
 use crate::domain::ports::ClientDirectory;
 
@@ -35,25 +38,37 @@ fn authorize(request: &HttpRequest) -> Result<(), BearerError> {
     let verifier = endpoints.replica.keys.verifier();
     let claims = verifier
         .ok_or(BearerError::InvalidToken("no_keys"))?
-        .verify(token)
+        .verify_at::<NoCustomClaims>(token, endpoints.clock.now().timestamp())
         .map_err(|reject| BearerError::InvalidToken(reject.reason()))?;
-    if !is_enabled(endpoints, &claims) {
-        return Err(BearerError::InvalidToken("client_disabled"));
+    // RFC 9449 §7.2: a token that is bound to a key is no bearer token.
+    if claims.is_sender_constrained() {
+        return Err(BearerError::InvalidToken("sender_constrained"));
     }
-    if !claims.has_scope(SCOPE) {
+    let client = current_client(endpoints, &claims)?;
+    Caller::note(request, &client.id);
+    // Both as the token says and as the client is registered now.
+    if !claims.has_scope(SCOPE) || !client.metadata.scope.contains(SCOPE) {
         return Err(BearerError::InsufficientScope(SCOPE));
     }
     Ok(())
 }
 
-/// The server knows what no offline verifier can: whether the client is still enabled.
-fn is_enabled(endpoints: &Endpoints, claims: &Claims) -> bool {
-    claims
+/// The server knows what no offline verifier can: whether the client is still the one that got the
+/// token, and still enabled.
+fn current_client(endpoints: &Endpoints, claims: &Claims) -> Result<Arc<Client>, BearerError> {
+    let client = claims
         .client_id
         .parse::<ClientId>()
         .ok()
         .and_then(|id| endpoints.replica.clients.find_client(&id))
-        .is_some_and(|client| client.disabled_at.is_none())
+        .filter(|client| client.disabled_at.is_none())
+        .ok_or(BearerError::InvalidToken("client_disabled"))?;
+    // An id may be registered again after its client was deleted. A token of the same second may
+    // be of either, but the scope above is that of the new one.
+    if claims.iat < client.created_at.timestamp() {
+        return Err(BearerError::InvalidToken("client_registered_anew"));
+    }
+    Ok(client)
 }
 
 fn bearer_token(request: &HttpRequest) -> Result<&str, BearerError> {

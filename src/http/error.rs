@@ -29,6 +29,8 @@ pub(super) enum ApiError {
     Malformed(Cow<'static, str>),
     /// More than [`super::MAX_BODY_BYTES`].
     BodyTooLarge,
+    /// The body did not come in time.
+    BodyTooSlow,
     /// There is no such endpoint.
     NotFound,
     /// The endpoint has other methods.
@@ -87,6 +89,11 @@ impl ApiError {
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "invalid_request",
                 "the body is larger than 16 KiB",
+            ),
+            Self::BodyTooSlow => Answer::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "invalid_request",
+                "the body did not come within ten seconds",
             ),
             Self::NotFound => Answer::new(
                 StatusCode::NOT_FOUND,
@@ -195,6 +202,7 @@ fn admin(error: &AdminError) -> Answer {
         AdminError::Key(error) => key(error),
         AdminError::ClientExists(_)
         | AdminError::TwoSecretsAreLive(_)
+        | AdminError::TooManyKeys(_)
         | AdminError::KeyExists(_) => Answer::new(StatusCode::CONFLICT, "conflict", text),
         AdminError::NoSuchClient(_) | AdminError::NoSuchKey(_) => {
             Answer::new(StatusCode::NOT_FOUND, "not_found", text)
@@ -213,7 +221,8 @@ fn key(error: &crate::domain::ports::KeyVaultError) -> Answer {
         | Key::Encrypted
         | Key::WrongKind(_)
         | Key::RsaSize
-        | Key::RsaExponent => Answer::new(
+        | Key::RsaExponent
+        | Key::RefusedByVerifiers(_) => Answer::new(
             StatusCode::BAD_REQUEST,
             "invalid_request",
             error.to_string(),
@@ -276,6 +285,10 @@ impl ResponseError for ApiError {
         let mut builder = HttpResponse::build(answer.status);
         // RFC 6749 §5.1: nothing that concerns a credential is kept by caches.
         builder.insert_header((header::CACHE_CONTROL, "no-store"));
+        // What is left of the body is not read, so the connection has no next request.
+        if matches!(self, Self::BodyTooLarge | Self::BodyTooSlow) {
+            builder.force_close();
+        }
         if let Some(header) = answer.header {
             builder.insert_header(header);
         }

@@ -1,17 +1,21 @@
 //! Form bodies (RFC 6749 appendix B), read strictly.
 
+use std::time::Duration;
+
 use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use futures_util::future::LocalBoxFuture;
 use percent_encoding::percent_decode_str;
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::MAX_BODY_BYTES;
 use super::error::ApiError;
 use crate::domain::error::OAuthError;
 
-/// The parameters of a form. Zeroed when dropped: secrets travel in forms.
+/// The parameters of a form. The decoded values are zeroed when dropped, since secrets travel in
+/// forms; the buffers of the connection are not ours to zero.
 pub(super) struct Form(Vec<(String, Zeroizing<String>)>);
 
 /// Why a body is not a form; the description goes to the caller.
@@ -34,7 +38,12 @@ impl Form {
     fn parse(body: &[u8]) -> Result<Self, Malformed> {
         /// RFC 8707 §2 is the one specification that lets a parameter be repeated.
         const REPEATABLE: &str = "resource";
+        /// Twice as many as any request of OAuth has; comparing names is quadratic.
+        const MOST_PARAMETERS: usize = 32;
         let body = std::str::from_utf8(body).map_err(|_| "the form is not UTF-8")?;
+        if body.split('&').count() > MOST_PARAMETERS {
+            return Err("the form has more than 32 parameters");
+        }
         let mut parameters: Vec<(String, Zeroizing<String>)> = Vec::new();
         for pair in body.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -77,12 +86,16 @@ impl FromRequest for Form {
             .content_type()
             .eq_ignore_ascii_case("application/x-www-form-urlencoded");
         let has_query = !request.query_string().is_empty();
+        let is_encoded = request.headers().contains_key(header::CONTENT_ENCODING);
         let body = read_body(request, payload);
         Box::pin(async move {
             // RFC 6749 §2.3.1: credentials must not be in the URI; §3.2: parameters are sent in
             // the body.
             if has_query {
                 return Err(invalid("parameters belong into the body, not into the URL"));
+            }
+            if is_encoded {
+                return Err(invalid("the body must not have a content encoding"));
             }
             if !is_form {
                 return Err(invalid(
@@ -93,6 +106,9 @@ impl FromRequest for Form {
         })
     }
 }
+
+/// How long a client may take to send a body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Reads a body of at most [`MAX_BODY_BYTES`].
 pub(super) fn read_body(
@@ -109,10 +125,11 @@ pub(super) fn read_body(
             return Err(ApiError::BodyTooLarge);
         }
         let payload = payload.map_err(|error| ApiError::Internal(error.to_string()))?;
-        match payload.to_bytes_limited(MAX_BODY_BYTES).await {
-            Ok(Ok(body)) => Ok(body),
-            Ok(Err(_)) => Err(ApiError::Malformed("the body ended early".into())),
-            Err(_) => Err(ApiError::BodyTooLarge),
+        match timeout(BODY_TIMEOUT, payload.to_bytes_limited(MAX_BODY_BYTES)).await {
+            Ok(Ok(Ok(body))) => Ok(body),
+            Ok(Ok(Err(_))) => Err(ApiError::Malformed("the body ended early".into())),
+            Ok(Err(_)) => Err(ApiError::BodyTooLarge),
+            Err(_) => Err(ApiError::BodyTooSlow),
         }
     }
 }
@@ -163,6 +180,13 @@ mod tests {
                 "{repeated}"
             );
         }
+    }
+
+    #[test]
+    fn more_parameters_than_any_request_has_are_refused_before_they_are_compared() {
+        let many: Vec<String> = (0..33).map(|number| format!("p{number}=1")).collect();
+        assert!(parse(&many.join("&")).is_err());
+        assert!(parse(&many[..32].join("&")).is_ok());
     }
 
     #[test]

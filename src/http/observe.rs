@@ -11,16 +11,25 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{Error, web};
+use actix_web::{Error, HttpMessage, HttpRequest, web};
 
 use super::Endpoints;
 use super::error::Outcome;
+use crate::domain::id::{ClientId, Kid};
 use crate::domain::ports::Entropy;
+use crate::telemetry::metrics;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The client that a request was for, for the log; travels in the response's extensions.
-pub(super) struct Caller(pub(super) String);
+/// The client that a request names, for the log; travels in the request's extensions.
+pub(super) struct Caller(ClientId);
+
+impl Caller {
+    /// Notes which client a request names. Only what parses as a client id comes into the log.
+    pub(super) fn note(request: &HttpRequest, id: &ClientId) {
+        request.extensions_mut().insert(Self(id.clone()));
+    }
+}
 
 /// Marks an answer that machines fetch again and again and that says nothing new when it succeeds:
 /// it is counted, and logged at `debug`.
@@ -91,14 +100,18 @@ fn report<B>(
     // The pattern of the route, never the path: a stranger chooses that.
     let pattern = request.match_pattern();
     let endpoint = pattern.as_deref().unwrap_or("unmatched");
-    let method = request.method().as_str();
+    // A stranger may send any text as the method.
+    let method = metrics::method_name(request.method().as_str());
     let extensions = response.response().extensions();
     let outcome = extensions.get::<Outcome>();
     let code = outcome.map_or_else(|| plain_outcome(status), |outcome| outcome.code);
     endpoints.metrics.request(endpoint, method, code, took);
 
     let cause = outcome.and_then(|outcome| outcome.cause.as_deref());
-    let client_id = extensions.get::<Caller>().map(|caller| caller.0.as_str());
+    let noted = request.extensions();
+    let client_id = noted.get::<Caller>().map(|caller| caller.0.as_str());
+    let peer = request.peer_addr().map(|address| address.ip().to_string());
+    let target = target(request);
     let status_code = status.as_u16();
     let duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     macro_rules! line {
@@ -111,6 +124,8 @@ fn report<B>(
                 outcome = code,
                 duration_us,
                 client_id,
+                target,
+                peer,
                 cause,
                 "request"
             )
@@ -123,6 +138,15 @@ fn report<B>(
     } else {
         line!(info);
     }
+}
+
+/// The client or key that a path names, where it can be one.
+fn target(request: &HttpRequest) -> Option<&str> {
+    let named = request.match_info();
+    let id = named
+        .get("id")
+        .filter(|text| text.parse::<ClientId>().is_ok());
+    id.or_else(|| named.get("kid").filter(|text| text.parse::<Kid>().is_ok()))
 }
 
 fn plain_outcome(status: StatusCode) -> &'static str {
@@ -138,7 +162,8 @@ fn plain_outcome(status: StatusCode) -> &'static str {
 fn traced_id(headers: &HeaderMap) -> Option<String> {
     let value = headers.get("traceparent")?.to_str().ok()?;
     let mut fields = value.split('-');
-    let (version, trace_id, parent_id) = (fields.next()?, fields.next()?, fields.next()?);
+    let (version, trace_id) = (fields.next()?, fields.next()?);
+    let (parent_id, flags) = (fields.next()?, fields.next()?);
     let is_hex = |text: &str, length: usize| {
         let lower_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
         text.len() == length && text.bytes().all(lower_hex)
@@ -148,6 +173,7 @@ fn traced_id(headers: &HeaderMap) -> Option<String> {
         && version != "ff"
         && is_hex(trace_id, 32)
         && is_hex(parent_id, 16)
+        && is_hex(flags, 2)
         && !is_zero(trace_id)
         && !is_zero(parent_id);
     well_formed.then(|| trace_id.to_owned())
@@ -183,6 +209,7 @@ mod tests {
             "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
             "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
             "00-4bf92f3577b34da6a3ce929d0e0e4736",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
             "evil",
         ] {
             assert_eq!(trace(bad), None, "{bad}");

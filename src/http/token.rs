@@ -26,6 +26,9 @@ pub(super) async fn post(
         challenge: used_header,
     };
     let credential = client_credential(&request, &form).map_err(refused)?;
+    if let Ok(id) = credential.client_id.parse() {
+        Caller::note(&request, &id);
+    }
     let client = endpoints
         .service
         .authenticate_client(&credential, now)
@@ -49,11 +52,7 @@ pub(super) async fn post(
     endpoints
         .metrics
         .token_issued(grant.as_str(), client.id.as_str());
-    let mut answer = render(&response);
-    answer
-        .extensions_mut()
-        .insert(Caller(client.id.to_string()));
-    Ok(answer)
+    Ok(render(&response))
 }
 
 /// The one credential of the request (RFC 6749 §2.3: not more than one way of authenticating).

@@ -31,12 +31,26 @@ impl ClientCache {
         Version(self.seen.load(Ordering::Acquire))
     }
 
-    /// Reads the changes since [`Self::seen`].
-    pub(super) async fn read_changes(&self, store: &dyn Store) -> Result<(), StoreError> {
+    /// Reads the changes up to `current`, a version that was read before.
+    pub(super) async fn read_changes(
+        &self,
+        store: &dyn Store,
+        current: Version,
+    ) -> Result<(), StoreError> {
+        if current < self.seen() {
+            // A backup was restored under this process: what is known is from another future.
+            self.clients
+                .write()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clear();
+            self.seen.store(0, Ordering::Release);
+        }
         loop {
             let seen = self.seen();
             let (changes, complete_up_to) = store.clients_changed_since(seen, PAGE).await?;
             if changes.is_empty() {
+                // Acts that changed nothing have taken numbers, too.
+                self.seen.fetch_max(current.0, Ordering::AcqRel);
                 return Ok(());
             }
             {
@@ -46,7 +60,7 @@ impl ClientCache {
                         ClientState::Present(client) => {
                             clients.insert(client.id.clone(), Arc::new(client));
                         }
-                        ClientState::Deleted(id) => {
+                        ClientState::Gone(id) => {
                             clients.remove(&id);
                         }
                     }
@@ -68,6 +82,18 @@ impl ClientCache {
                         .any(|client| client.metadata.access_token_alg == *algorithm)
             })
             .collect()
+    }
+
+    /// Takes back uses that could not be written down.
+    pub(super) fn restore_used_secrets(&self, unwritten: Vec<(SecretId, Timestamp)>) {
+        let mut used = self
+            .used_secrets
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        for (secret, minute) in unwritten {
+            let known = used.entry(secret).or_insert(minute);
+            *known = minute.max(*known);
+        }
     }
 
     /// Takes the secret uses that are not written down yet.

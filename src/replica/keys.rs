@@ -14,11 +14,9 @@ use crate::domain::Timestamp;
 use crate::domain::algorithm::Algorithm;
 use crate::domain::id::Kid;
 use crate::domain::issuer::Issuer;
-use crate::domain::key::{KeyState, PublicJwk, SigningKey};
+use crate::domain::key::{PublicJwk, SigningKey};
 use crate::domain::key_schedule::KeyChain;
-use crate::domain::ports::{
-    KeyVault, KeyVaultError, SigningFailed, SigningKeys, TokenSigner, Version,
-};
+use crate::domain::ports::{KeyVault, SigningFailed, SigningKeys, TokenSigner, Version};
 use crate::telemetry::metrics::KeyMetrics;
 
 /// The keys as this replica knows them.
@@ -85,28 +83,33 @@ impl KeyRing {
     }
 
     /// Takes over the keys as they are in the database. Those known already are not opened again.
-    pub(super) fn replace(
-        &self,
-        keys: Vec<SigningKey>,
-        version: Version,
-        now: Timestamp,
-    ) -> Result<(), KeyVaultError> {
+    ///
+    /// A key whose private half is there but does not open, or does not belong to the public half
+    /// beside it, neither signs nor is published: whoever can write to the database but does not
+    /// have the master key cannot bring in a key.
+    pub(super) fn replace(&self, mut keys: Vec<SigningKey>, version: Version) {
         let known = self.state.load();
         let mut signers = HashMap::new();
-        for key in keys.iter().filter(|key| key.sealed_private.is_some()) {
-            let signer = match known.signers.get(&key.kid) {
-                Some(signer) => Arc::clone(signer),
-                None => self.timed(self.vault.open(key)?),
+        for key in keys.iter_mut().filter(|key| key.sealed_private.is_some()) {
+            let opened = match known.signers.get(&key.kid) {
+                Some(signer) => Ok(Arc::clone(signer)),
+                None => self.vault.open(key).map(|signer| self.timed(signer)),
             };
-            signers.insert(key.kid.clone(), signer);
+            match opened {
+                Ok(signer) => {
+                    signers.insert(key.kid.clone(), signer);
+                }
+                Err(error) => {
+                    tracing::error!(kid = %key.kid, %error, "a signing key is not used");
+                    key.sealed_private = None;
+                }
+            }
         }
         self.state.store(Arc::new(RingState {
             keys,
             signers,
             version,
         }));
-        self.publish(now);
-        Ok(())
     }
 
     /// Rebuilds the JWKS when a key has come or gone.
@@ -115,6 +118,7 @@ impl KeyRing {
         let published: Vec<&PublicJwk> = state
             .keys
             .iter()
+            .filter(|key| state.signers.contains_key(&key.kid))
             .filter(|key| chain(&state, key.algorithm).state(key, now).is_published())
             .map(|key| &key.public_jwk)
             .collect();
@@ -124,7 +128,11 @@ impl KeyRing {
         }
         match self.verifier_with(&document) {
             Ok(verifier) => self.verifier.store(Some(Arc::new(verifier))),
-            Err(error) => tracing::error!(%error, "the published key set does not verify"),
+            Err(error) => {
+                // Rather no administrator than one whose key may be withdrawn.
+                self.verifier.store(None);
+                tracing::error!(%error, "the published key set does not verify");
+            }
         }
         self.jwks.store(Arc::new(document));
     }
@@ -165,14 +173,6 @@ impl KeyRing {
                 );
             }
         }
-    }
-
-    /// How many keys are in each state, for the log.
-    #[must_use]
-    pub fn count(&self, wanted: KeyState, now: Timestamp) -> usize {
-        let state = self.state.load();
-        let is_wanted = |key: &&SigningKey| chain(&state, key.algorithm).state(key, now) == wanted;
-        state.keys.iter().filter(is_wanted).count()
     }
 
     fn timed(&self, signer: Arc<dyn TokenSigner>) -> Arc<dyn TokenSigner> {

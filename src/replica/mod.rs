@@ -6,19 +6,23 @@ mod keys;
 mod upkeep;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwapOption;
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 
 pub use clients::ClientCache;
 pub use keys::{JwksDocument, KeyRing};
 
 use crate::admin::AdminError;
 use crate::admin::keys::KeyAdministration;
-use crate::domain::Timestamp;
 use crate::domain::algorithm::Algorithm;
-use crate::domain::ports::{Clock, Store};
+use crate::domain::ports::{Clock, Store, StoreError};
 use crate::telemetry::metrics::Metrics;
+
+/// How long one reading of the changes may take.
+const DATABASE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The memory of one replica and the task that keeps it true.
 #[derive(Clone)]
@@ -31,8 +35,8 @@ pub struct Replica {
     clock: Arc<dyn Clock>,
     administration: KeyAdministration,
     metrics: Metrics,
-    /// When the database last answered, in milliseconds since the epoch.
-    answered_at: Arc<AtomicI64>,
+    /// When everything was last read; on the monotonic clock.
+    complete_at: Arc<ArcSwapOption<Instant>>,
     /// Held while changes are read: of two readings at once the older one could win.
     refreshing: Arc<Mutex<()>>,
 }
@@ -56,7 +60,7 @@ impl Replica {
             clock,
             administration,
             metrics,
-            answered_at: Arc::default(),
+            complete_at: Arc::default(),
             refreshing: Arc::default(),
         };
         replica
@@ -67,26 +71,49 @@ impl Replica {
         Ok(replica)
     }
 
-    /// Reads what has changed since it was last read. Called after every change made here, so that
-    /// the caller sees it at once.
+    /// Reads what has changed since it was last read, and publishes the keys of this instant.
     ///
     /// # Errors
-    /// When the database does not answer or a key cannot be opened.
+    /// When the database does not answer within [`DATABASE_PATIENCE`]. Clients and keys are read
+    /// independently: trouble with the one does not keep the other from being learnt.
     pub async fn refresh(&self) -> Result<(), AdminError> {
+        // Alone: of two readings at once the older one could win.
         let _alone = self.refreshing.lock().await;
-        let versions = self.store.versions().await?;
-        let now = self.clock.now();
-        self.answered_at
-            .store(now.timestamp_millis(), Ordering::Relaxed);
-        // Keys first: the key of an algorithm is made before the first client that needs it.
-        if versions.keys > self.keys.seen() {
-            let (keys, version) = self.store.signing_keys().await?;
-            self.keys.replace(keys, version, now)?;
-        }
-        if versions.clients > self.clients.seen() {
-            self.clients.read_changes(&*self.store).await?;
-        }
+        let outcome = timeout(DATABASE_PATIENCE, self.read_changes()).await;
+        self.keys.publish(self.clock.now());
+        outcome.unwrap_or_else(|_| {
+            let reason = "no answer within five seconds".to_owned();
+            Err(AdminError::Store(StoreError::Unavailable(reason)))
+        })?;
+        self.complete_at.store(Some(Arc::new(Instant::now())));
         Ok(())
+    }
+
+    async fn read_changes(&self) -> Result<(), AdminError> {
+        let versions = self.store.versions().await?;
+        // Keys first: the key of an algorithm is made before the first client that needs it.
+        let keys = if versions.keys == self.keys.seen() {
+            Ok(())
+        } else {
+            self.store
+                .signing_keys()
+                .await
+                .map(|(keys, version)| self.keys.replace(keys, version))
+        };
+        if versions.clients != self.clients.seen() {
+            self.clients
+                .read_changes(&*self.store, versions.clients)
+                .await?;
+        }
+        Ok(keys?)
+    }
+
+    /// Reads what has just been changed here, so that the caller sees it at once. The change is
+    /// committed; if it cannot be read now, it will be a moment later.
+    pub async fn catch_up(&self) {
+        if let Err(error) = self.refresh().await {
+            tracing::warn!(%error, "a change is committed but cannot be read back yet");
+        }
     }
 
     /// Brings the metrics about keys and connections up to date, before they are read.
@@ -96,10 +123,12 @@ impl Replica {
         self.metrics.store.set_pool(pool.open, pool.idle, pool.most);
     }
 
-    /// Whether the database has answered within the last two seconds.
+    /// Whether everything in the database was last known within the last two seconds.
     #[must_use]
-    pub fn database_answers(&self, now: Timestamp) -> bool {
-        let answered_at = self.answered_at.load(Ordering::Relaxed);
-        now.timestamp_millis() - answered_at < 2_000
+    pub fn is_current(&self) -> bool {
+        self.complete_at
+            .load()
+            .as_deref()
+            .is_some_and(|complete_at| complete_at.elapsed() < Duration::from_secs(2))
     }
 }

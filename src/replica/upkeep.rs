@@ -42,7 +42,6 @@ impl Replica {
                 _ => {}
             }
             database_was_there = refreshed.is_ok();
-            self.keys.publish(self.clock.now());
         }
     }
 
@@ -95,6 +94,7 @@ impl Replica {
         }
         if let Err(error) = self.store.record_secret_use(&used).await {
             tracing::warn!(%error, "cannot write down when client secrets were last used");
+            self.clients.restore_used_secrets(used);
         }
     }
 }

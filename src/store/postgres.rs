@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{PgConnection, Row};
+use sqlx::{Connection, PgConnection, Row};
+use tokio::time::timeout;
 
 use super::OpenError;
 use super::location::DatabaseLocation;
@@ -26,7 +27,19 @@ impl Postgres {
         most_connections: u32,
     ) -> Result<Self, OpenError> {
         let location = DatabaseLocation::Postgres(Box::new(options.clone()));
-        let options = options.clone().application_name("tokensmith");
+        let options = match options.get_application_name() {
+            Some(_) => options.clone(),
+            None => options.clone().application_name("tokensmith"),
+        };
+        // Once without the pool, which would only say that it has waited.
+        let failed = |error: &dyn std::fmt::Display| {
+            OpenError(format!("cannot connect to {location}: {error}"))
+        };
+        match timeout(ACQUIRE_TIMEOUT, PgConnection::connect_with(&options)).await {
+            Ok(Ok(connection)) => drop(connection.close().await),
+            Ok(Err(error)) => return Err(failed(&error)),
+            Err(_) => return Err(failed(&"no answer within five seconds")),
+        }
         let pool = PgPoolOptions::new()
             .max_connections(most_connections)
             .acquire_timeout(ACQUIRE_TIMEOUT)

@@ -63,11 +63,15 @@ pub(super) fn clients(
             Some((ClientState::Present(client), _)) if client.id == id => {
                 client.secrets.extend(secret);
             }
-            Some((ClientState::Deleted(deleted), _)) if *deleted == id => {}
-            _ => clients.push((
-                client_state(row, id, secret)?,
-                Version(row.integer("version")?),
-            )),
+            Some((ClientState::Gone(gone), _)) if *gone == id => {}
+            _ => {
+                let state = client_state(row, id.clone(), secret).unwrap_or_else(|error| {
+                    // One row must not keep a replica from learning of all others.
+                    tracing::error!(client_id = %id, ?error, "a client's row cannot be read");
+                    ClientState::Gone(id)
+                });
+                clients.push((state, Version(row.integer("version")?)));
+            }
         }
     }
     Ok(clients)
@@ -79,7 +83,7 @@ fn client_state(
     secret: Option<ClientSecret>,
 ) -> Result<ClientState, StatementError> {
     if optional_instant(row, "deleted_at")?.is_some() {
-        return Ok(ClientState::Deleted(id));
+        return Ok(ClientState::Gone(id));
     }
     Ok(ClientState::Present(Client {
         id,

@@ -57,6 +57,12 @@ impl Sqlite {
                 path.display()
             ))
         };
+        create_private_file(path).map_err(|error| {
+            OpenError(format!(
+                "cannot open the database {}: {error}",
+                path.display()
+            ))
+        })?;
         migrate(path, &options).await?;
         let connection = SqliteConnection::connect_with(&options)
             .await
@@ -232,12 +238,21 @@ async fn migrate(path: &Path, options: &SqliteConnectOptions) -> Result<(), Open
     connection.close().await.map_err(|error| failed(&error))
 }
 
+/// Opens or makes a file that only its owner can read; SQLite gives its companions the same mode.
+fn create_private_file(path: &Path) -> std::io::Result<std::fs::File> {
+    let mut options = std::fs::OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
 /// Held until the file is dropped.
 async fn lock(database: PathBuf) -> std::io::Result<std::fs::File> {
     let mut name = database.into_os_string();
     name.push(".lock");
     let lock = tokio::task::spawn_blocking(move || {
-        let file = std::fs::File::create(name)?;
+        let file = create_private_file(Path::new(&name))?;
         file.lock()?;
         Ok(file)
     });

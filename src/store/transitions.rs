@@ -198,7 +198,11 @@ pub(super) async fn rotate_client_secret(
     connection
         .execute(sql::DELETE_EXPIRED_SECRETS, &[id.into(), now.into()])
         .await?;
-    Ok(SecretRotation::Rotated)
+    let found = connection.fetch(sql::FIND_CLIENT, &[id.into()]).await?;
+    let client = present(rows::clients(&found)?).pop();
+    Ok(client.map_or(SecretRotation::NoSuchClient, |client| {
+        SecretRotation::Rotated(Box::new(client))
+    }))
 }
 
 pub(super) async fn delete_client(
@@ -243,7 +247,7 @@ async fn next_clients_version(connection: &mut impl Connection) -> Outcome<i64> 
 fn present(clients: Vec<(ClientState, Version)>) -> Vec<Client> {
     let present = |(state, _)| match state {
         ClientState::Present(client) => Some(client),
-        ClientState::Deleted(_) => None,
+        ClientState::Gone(_) => None,
     };
     clients.into_iter().filter_map(present).collect()
 }

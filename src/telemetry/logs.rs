@@ -3,7 +3,7 @@
 //! Never logged: tokens, secrets, `Authorization` headers, request bodies, query strings.
 
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use tracing_subscriber::filter::EnvFilter;
@@ -32,7 +32,7 @@ pub fn parse_filter(text: &str) -> Result<EnvFilter, InvalidFilter> {
 }
 
 /// Starts logging. Lines that are not urgent are written together every 50 ms, because a system
-/// call for each would cost as much as the rest of a request; [`LogGuard`] writes the last ones.
+/// call for each would cost as much as the rest of a request; [`LogGuard`] waits for the last ones.
 #[must_use]
 pub fn start(filter: EnvFilter, format: LogFormat) -> LogGuard {
     let buffer = LineBuffer::default();
@@ -51,38 +51,110 @@ pub fn start(filter: EnvFilter, format: LogFormat) -> LogGuard {
     };
     // A second start in one process (tests) keeps the first.
     let _kept = started;
-    let flusher = buffer.clone();
-    std::thread::spawn(move || {
-        loop {
-            std::thread::sleep(FLUSH_INTERVAL);
-            flusher.flush_now();
-        }
-    });
+    let writer = buffer.clone();
+    std::thread::spawn(move || writer.write_forever());
     LogGuard(buffer)
 }
 
 const FLUSH_INTERVAL: Duration = Duration::from_millis(50);
 const FLUSH_BYTES: usize = 32 * 1024;
+/// Lines beyond this are dropped while nobody reads standard error: a stuck log collector must not
+/// stop the service.
+const MOST_WAITING_BYTES: usize = 4 * 1024 * 1024;
+/// How long the end of the process waits for the last lines.
+const LAST_FLUSH: Duration = Duration::from_secs(1);
 
-/// Writes the remaining lines when it is dropped.
+/// Waits for the last lines when it is dropped.
 pub struct LogGuard(LineBuffer);
 
 impl Drop for LogGuard {
     fn drop(&mut self) {
-        self.0.flush_now();
+        let buffer = &self.0.0;
+        let mut waiting = buffer
+            .waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        waiting.is_urgent = true;
+        buffer.something_waits.notify_all();
+        let still_waits = |waiting: &mut Waiting| waiting.is_writing || !waiting.lines.is_empty();
+        let _in_time = buffer
+            .all_written
+            .wait_timeout_while(waiting, LAST_FLUSH, still_waits);
     }
 }
 
+/// Lines on their way to standard error. Requests only append; one thread writes.
 #[derive(Clone, Default)]
-struct LineBuffer(Arc<Mutex<Vec<u8>>>);
+struct LineBuffer(Arc<Buffer>);
+
+#[derive(Default)]
+struct Buffer {
+    waiting: Mutex<Waiting>,
+    something_waits: Condvar,
+    all_written: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    lines: Vec<u8>,
+    dropped: u64,
+    is_urgent: bool,
+    is_writing: bool,
+}
 
 impl LineBuffer {
-    fn flush_now(&self) {
-        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !lines.is_empty() {
-            // There is nowhere left to report that standard error is gone.
-            let _lost = io::stderr().write_all(&lines);
-            lines.clear();
+    fn append(&self, line: &[u8], is_urgent: bool) {
+        let mut waiting = self
+            .0
+            .waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if waiting.lines.len() + line.len() > MOST_WAITING_BYTES {
+            waiting.dropped += 1;
+            return;
+        }
+        waiting.lines.extend_from_slice(line);
+        if is_urgent || waiting.lines.len() >= FLUSH_BYTES {
+            waiting.is_urgent = true;
+            self.0.something_waits.notify_one();
+        }
+    }
+
+    fn write_forever(&self) {
+        let mut lines = Vec::new();
+        loop {
+            let waiting = self
+                .0
+                .waiting
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            let (mut waiting, _) = self
+                .0
+                .something_waits
+                .wait_timeout_while(waiting, FLUSH_INTERVAL, |waiting| !waiting.is_urgent)
+                .unwrap_or_else(PoisonError::into_inner);
+            waiting.is_urgent = false;
+            std::mem::swap(&mut lines, &mut waiting.lines);
+            let dropped = std::mem::take(&mut waiting.dropped);
+            waiting.is_writing = true;
+            drop(waiting);
+            if dropped > 0 {
+                let note = format!(
+                    "{{\"level\":\"WARN\",\"message\":\"log lines were dropped\",\"count\":{dropped}}}\n"
+                );
+                lines.extend_from_slice(note.as_bytes());
+            }
+            if !lines.is_empty() {
+                // There is nowhere left to report that standard error is gone.
+                let _lost = io::stderr().write_all(&lines);
+                lines.clear();
+            }
+            self.0
+                .waiting
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .is_writing = false;
+            self.0.all_written.notify_all();
         }
     }
 }
@@ -93,38 +165,30 @@ impl<'a> MakeWriter<'a> for LineBuffer {
     fn make_writer(&'a self) -> LineWriter<'a> {
         LineWriter {
             buffer: self,
-            urgent: false,
+            is_urgent: false,
         }
     }
 
     fn make_writer_for(&'a self, metadata: &tracing::Metadata<'_>) -> LineWriter<'a> {
         LineWriter {
             buffer: self,
-            urgent: *metadata.level() <= tracing::Level::WARN,
+            is_urgent: *metadata.level() <= tracing::Level::WARN,
         }
     }
 }
 
 struct LineWriter<'a> {
     buffer: &'a LineBuffer,
-    urgent: bool,
+    is_urgent: bool,
 }
 
 impl Write for LineWriter<'_> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let full = {
-            let mut lines = self.buffer.0.lock().unwrap_or_else(PoisonError::into_inner);
-            lines.extend_from_slice(line);
-            lines.len() >= FLUSH_BYTES
-        };
-        if self.urgent || full {
-            self.buffer.flush_now();
-        }
+        self.buffer.append(line, self.is_urgent);
         Ok(line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.buffer.flush_now();
         Ok(())
     }
 }

@@ -23,7 +23,7 @@ const SIGNING_BUCKETS: [f64; 8] = [
     0.000_05, 0.000_1, 0.000_2, 0.000_3, 0.000_5, 0.001, 0.002, 0.01,
 ];
 
-type LatencyFamily = Family<RequestLabels, Histogram, fn() -> Histogram>;
+type LatencyFamily = Family<OutcomeLabels, Histogram, fn() -> Histogram>;
 
 /// Every metric of one process.
 #[derive(Clone)]
@@ -38,13 +38,6 @@ pub struct Metrics {
     pub keys: KeyMetrics,
     /// Work of the database.
     pub store: StoreMetrics,
-}
-
-/// Which request.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RequestLabels {
-    endpoint: String,
-    method: Method,
 }
 
 /// Which request, and how it ended.
@@ -211,7 +204,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Counts an answered request.
+    /// Counts an answered request; `method` as [`method_name`] gives it.
     pub fn request(&self, endpoint: &str, method: &str, outcome: &str, took: Duration) {
         let method = Method::from(method);
         let labels = OutcomeLabels {
@@ -220,10 +213,6 @@ impl Metrics {
             outcome: outcome.to_owned(),
         };
         self.requests.get_or_create(&labels).inc();
-        let labels = RequestLabels {
-            endpoint: endpoint.to_owned(),
-            method,
-        };
         self.latency
             .get_or_create(&labels)
             .observe(took.as_secs_f64());
@@ -260,5 +249,19 @@ impl From<&str> for Method {
             "OPTIONS" => Self::OPTIONS,
             _ => Self::Other,
         }
+    }
+}
+
+/// The name of a method of HTTP, or `Other`.
+#[must_use]
+pub fn method_name(name: &str) -> &'static str {
+    match Method::from(name) {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        Method::Other => "Other",
     }
 }

@@ -73,6 +73,16 @@ fn a_sealed_key_does_not_open_under_another_name_or_master_key_or_when_it_was_ch
         };
         assert_eq!(vault.open(&changed).err(), refused, "byte {position}");
     }
+    let foreign = vault.generate(algorithm).unwrap().public_jwk;
+    let swapped = SigningKey {
+        public_jwk: foreign,
+        ..key.clone()
+    };
+    assert_eq!(
+        vault.open(&swapped).err(),
+        refused,
+        "the public half must belong to the private"
+    );
     let destroyed = SigningKey {
         sealed_private: None,
         ..key.clone()
@@ -141,4 +151,18 @@ fn a_weak_encrypted_or_foreign_key_is_refused_with_its_reason() {
     }
     let two = include_str!("fixtures/ed25519.pem").repeat(2);
     assert_eq!(import(&two, Algorithm::Ed25519), Err(No::NotAPrivateKey));
+}
+
+#[test]
+fn an_even_exponent_is_refused() {
+    let fixture = pem::parse(include_str!("fixtures/rsa2048-pkcs1.pem")).unwrap();
+    let mut der = fixture.contents().to_vec();
+    let exponent = [0x02, 0x03, 0x01, 0x00, 0x01];
+    let at = der
+        .windows(5)
+        .position(|window| window == exponent)
+        .unwrap();
+    der[at + 4] = 0;
+    let even = pem::encode(&pem::Pem::new("RSA PRIVATE KEY", der));
+    assert!(import(&even, Algorithm::RS256).is_err());
 }

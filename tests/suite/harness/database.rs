@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 use tokensmith::domain::ports::Store;
 use tokensmith::store;
@@ -39,6 +40,17 @@ impl Database {
         store::open(&self.url.parse().unwrap(), 5, StoreMetrics::default())
             .await
             .unwrap()
+    }
+
+    /// Runs a statement past the service, as somebody with access to the database could.
+    pub(crate) async fn execute(&self, statement: &'static str) {
+        if self.url.starts_with("sqlite:") {
+            let mut connection = SqliteConnection::connect(&self.url).await.unwrap();
+            connection.execute(statement).await.unwrap();
+        } else {
+            let mut connection = PgConnection::connect(&self.url).await.unwrap();
+            connection.execute(statement).await.unwrap();
+        }
     }
 
     /// The variables that point a process at this database.

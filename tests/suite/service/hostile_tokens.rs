@@ -99,6 +99,59 @@ on_every_database! {
 }
 
 on_every_database! {
+    async fn a_genuine_signature_does_not_make_up_for_a_wrong_claim_or_type(database) {
+        use jsonwebtoken::{Algorithm, EncodingKey, Header};
+        const PEM: &str = include_str!("../../../src/crypto/vault/fixtures/rsa2048-pkcs1.pem");
+        let app = TestApp::start(&database).await;
+        let admin = app.admin_token().await;
+        let body = Some(json!({ "pem": PEM, "now": true }));
+        let imported = app.admin(&admin, Method::POST, "/keys/import", body).await;
+        let kid = imported.json()["keys"][0]["kid"].as_str().unwrap().to_owned();
+        let claims = decode(admin.split('.').nth(1).unwrap());
+        let sign = |typ: &str, kid: &str, change: (&str, Value)| {
+            let mut header = Header::new(Algorithm::RS256);
+            (header.typ, header.kid) = (Some(typ.to_owned()), Some(kid.to_owned()));
+            let mut claims = claims.clone();
+            claims[change.0] = change.1;
+            let key = EncodingKey::from_rsa_der(pem::parse(PEM).unwrap().contents());
+            #[expect(clippy::disallowed_methods, reason = "a second signer with the same key")]
+            jsonwebtoken::encode(&header, &claims, &key).unwrap()
+        };
+        let unchanged = ("jti", json!("x"));
+        let genuine = sign("at+jwt", &kid, unchanged.clone());
+        assert_eq!(app.admin(&genuine, Method::GET, "/clients", None).await.status, 200);
+        for (name, token) in [
+            ("another typ", sign("JWT", &kid, unchanged.clone())),
+            ("an unknown kid", sign("at+jwt", &"A".repeat(43), unchanged)),
+            ("expired", sign("at+jwt", &kid, ("exp", json!(now() - 120)))),
+            ("another audience", sign("at+jwt", &kid, ("aud", json!("https://api.example.com")))),
+            ("another issuer", sign("at+jwt", &kid, ("iss", json!("https://evil.example")))),
+            ("a life of a day", sign("at+jwt", &kid, ("exp", json!(now() + 86_400)))),
+            ("bound to a key", sign("at+jwt", &kid, ("cnf", json!({ "jkt": "A".repeat(43) })))),
+            ("of a client that is not there", sign("at+jwt", &kid, ("client_id", json!("gone")))),
+        ] {
+            assert_rejected(&app, name, &token).await;
+        }
+    }
+}
+
+on_every_database! {
+    async fn the_token_of_a_deleted_administrator_does_not_open_for_a_namesake(database) {
+        let app = TestApp::start(&database).await;
+        let token = app.admin_token().await;
+        let other = app.client("other-admin", &["--scope", "tokensmith:admin"]).await;
+        let other = app.access_token(&other).await;
+        assert_eq!(app.admin(&other, Method::DELETE, "/clients/admin", None).await.status, 204);
+        let namesake = json!({
+            "client_id": "admin", "grant_types": ["client_credentials"], "scope": "orders:read",
+        });
+        assert_eq!(app.admin(&other, Method::POST, "/clients", Some(namesake)).await.status, 201);
+        let reply = app.admin(&token, Method::GET, "/clients", None).await;
+        assert!(matches!(reply.status.as_u16(), 401 | 403), "{}", reply.text);
+    }
+}
+
+on_every_database! {
     async fn the_public_key_is_no_hmac_secret(database) {
         use jsonwebtoken::{Algorithm, EncodingKey, Header};
         let app = TestApp::start(&database).await;
