@@ -270,6 +270,9 @@ fn parse_number(text: &str, range: std::ops::RangeInclusive<u32>) -> Result<u32,
 
 fn duration(text: &str, range: std::ops::RangeInclusive<Duration>) -> Result<Duration, String> {
     let parsed = humantime::parse_duration(text).map_err(display)?;
+    if parsed.subsec_nanos() != 0 {
+        return Err("not a whole number of seconds".to_owned());
+    }
     if range.contains(&parsed) {
         Ok(parsed)
     } else {

@@ -20,6 +20,9 @@ use crate::domain::ports::{
 /// new one out.
 pub const DEFAULT_OVERLAP: TimeDelta = TimeDelta::days(1);
 
+/// The longest that an older secret may go on.
+pub const MOST_OVERLAP: TimeDelta = TimeDelta::days(365);
+
 /// The use cases around clients.
 #[derive(Clone)]
 pub struct ClientAdministration {

@@ -8,7 +8,7 @@ use tokensmith_verify::ScopeSet;
 use super::settings_args::SettingsArgs;
 use super::{Failure, output};
 use crate::admin::Administration;
-use crate::admin::clients::{ClientWithSecret, RotationWish};
+use crate::admin::clients::{ClientWithSecret, MOST_OVERLAP, RotationWish};
 use crate::admin::view::{ClientView, ClientWithSecretView};
 use crate::domain::Timestamp;
 use crate::domain::algorithm::Algorithm;
@@ -216,8 +216,8 @@ async fn rotate_secret(
 ) -> Result<(), Failure> {
     let overlap = TimeDelta::from_std(arguments.overlap)
         .ok()
-        .filter(|overlap| *overlap <= TimeDelta::days(3650))
-        .ok_or_else(|| Failure::Message("the overlap is ten years at most".to_owned()))?;
+        .filter(|overlap| *overlap <= MOST_OVERLAP)
+        .ok_or_else(|| Failure::Message("the overlap is a year at most".to_owned()))?;
     let wish = RotationWish {
         overlap,
         force: arguments.force,
@@ -309,6 +309,9 @@ fn parse_seconds(text: &str) -> Result<u32, String> {
         return Ok(seconds);
     }
     let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if duration.subsec_nanos() != 0 {
+        return Err("is not a whole number of seconds".to_owned());
+    }
     u32::try_from(duration.as_secs()).map_err(|_| "is too long".to_owned())
 }
 

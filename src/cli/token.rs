@@ -72,7 +72,7 @@ async fn verify(arguments: &VerifyArgs) -> Result<(), Failure> {
             .audience(arguments.audience.as_str())
             .connect()
             .await
-            .map_err(|error| Failure::Message(error.to_string()))?,
+            .map_err(|error| Failure::Message(with_causes(&error)))?,
     };
     let verified: Result<Verified<AllClaims>, _> = verifier.verify_as(&arguments.token);
     match verified {
@@ -89,6 +89,17 @@ async fn verify(arguments: &VerifyArgs) -> Result<(), Failure> {
             "the token is not valid: {reject}"
         ))),
     }
+}
+
+/// An error and what caused it, in one line.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }
 
 fn offline_verifier(arguments: &VerifyArgs, file: &PathBuf) -> Result<Verifier, Failure> {

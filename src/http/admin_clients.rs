@@ -9,9 +9,9 @@ use serde_json::{Map, Value};
 use super::administrator::Administrator;
 use super::error::ApiError;
 use super::json_body::{JsonBody, does_not_fit};
-use super::page::{PageQuery, PageRequest, next_cursor};
+use super::page::{self, PageQuery, PageRequest};
 use super::{Endpoints, only};
-use crate::admin::clients::{DEFAULT_OVERLAP, RotationWish};
+use crate::admin::clients::{DEFAULT_OVERLAP, MOST_OVERLAP, RotationWish};
 use crate::admin::view::{ClientView, ClientWithSecretView};
 use crate::domain::client::ClientMetadata;
 use crate::domain::id::ClientId;
@@ -51,13 +51,11 @@ async fn list(
     query: Result<web::Query<PageQuery>, actix_web::Error>,
 ) -> Answer {
     let page: PageRequest<ClientId> = PageRequest::parse(query)?;
-    let clients = endpoints
-        .administration
-        .clients
-        .list(page.after.as_ref(), page.limit)
+    let administration = &endpoints.administration.clients;
+    let mut clients = administration
+        .list(page.after.as_ref(), page.limit + 1)
         .await?;
-    let is_full = clients.len() >= page.limit as usize;
-    let next_cursor = next_cursor(clients.last().map(|client| client.id.as_str()), is_full);
+    let next_cursor = page::cut(&mut clients, page.limit, |client| client.id.as_str());
     let clients = clients.into_iter().map(ClientView::from).collect();
     Ok(answer(
         StatusCode::OK,
@@ -173,7 +171,9 @@ async fn rotate_secret(
 ) -> Answer {
     let overlap = match rotation.overlap_seconds {
         None => DEFAULT_OVERLAP,
-        Some(seconds) if seconds <= 31_536_000 => TimeDelta::seconds(seconds.into()),
+        Some(seconds) if i64::from(seconds) <= MOST_OVERLAP.num_seconds() => {
+            TimeDelta::seconds(seconds.into())
+        }
         Some(_) => {
             return Err(ApiError::Malformed(
                 "overlap_seconds is a year at most".into(),

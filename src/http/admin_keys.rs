@@ -9,7 +9,7 @@ use super::admin_clients::answer;
 use super::administrator::Administrator;
 use super::error::ApiError;
 use super::json_body::JsonBody;
-use super::page::{self, PageQuery, PageRequest, next_cursor};
+use super::page::{self, PageQuery, PageRequest};
 use super::{Endpoints, only};
 use crate::admin::view::{self, KeyView};
 use crate::domain::algorithm::Algorithm;
@@ -47,9 +47,7 @@ async fn list(
         let position = position.ok_or_else(page::unknown_cursor)?;
         views.drain(..=position);
     }
-    let is_full = views.len() > page.limit as usize;
-    views.truncate(page.limit as usize);
-    let next_cursor = next_cursor(views.last().map(|view| view.kid.as_str()), is_full);
+    let next_cursor = page::cut(&mut views, page.limit, |view| view.kid.as_str());
     Ok(answer(
         StatusCode::OK,
         &KeyPage {

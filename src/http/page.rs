@@ -51,8 +51,13 @@ fn decode<Key: std::str::FromStr>(cursor: &str) -> Option<Key> {
     String::from_utf8(bytes).ok()?.parse().ok()
 }
 
-/// The cursor behind a full page; `None` behind the last one.
-pub(super) fn next_cursor(last: Option<&str>, is_full: bool) -> Option<String> {
-    last.filter(|_| is_full)
-        .map(|key| URL_SAFE_NO_PAD.encode(key))
+/// Cuts one item more than was wanted off, and answers the cursor of the next page if there was one.
+pub(super) fn cut<T>(items: &mut Vec<T>, limit: u32, key: impl Fn(&T) -> &str) -> Option<String> {
+    let limit = limit as usize;
+    let has_more = items.len() > limit;
+    items.truncate(limit);
+    items
+        .last()
+        .filter(|_| has_more)
+        .map(|last| URL_SAFE_NO_PAD.encode(key(last)))
 }

@@ -66,8 +66,9 @@ statements! {
     DELETE_EXPIRED_SECRETS = "DELETE FROM client_secrets WHERE client_id = $1 AND expires_at <= $2";
     /// Makes room for a new secret by force: ends all live ones but the newest.
     END_OLDER_SECRETS =
-        "UPDATE client_secrets SET expires_at = $2 WHERE client_id = $1 AND created_at < \
-         (SELECT MAX(created_at) FROM client_secrets WHERE client_id = $1) \
+        "UPDATE client_secrets SET expires_at = $2 WHERE client_id = $1 AND id <> \
+         (SELECT id FROM client_secrets WHERE client_id = $1 \
+         ORDER BY created_at DESC, id DESC LIMIT 1) \
          AND (expires_at IS NULL OR expires_at > $2)";
     /// No row when two secrets are live.
     INSERT_FURTHER_SECRET =

@@ -27,13 +27,20 @@ const BATCH: usize = 64;
 
 pub(super) struct Sqlite {
     readers: SqlitePool,
-    writer: mpsc::Sender<Job>,
+    writer: mpsc::Sender<Request>,
     most_connections: u32,
 }
 
 /// One waiting transition. It runs inside the writer's transaction and leaves behind what to tell
 /// its caller once that is committed.
 type Job = Box<dyn for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Finished> + Send>;
+
+/// What the writer is asked for.
+enum Request {
+    Write(Job),
+    /// Close the connection, which moves the log into the database file, and answer.
+    Close(oneshot::Sender<()>),
+}
 
 struct Finished {
     /// Whether its changes are to be committed.
@@ -106,7 +113,10 @@ impl Database for Sqlite {
                 }
             })
         });
-        self.writer.send(job).await.map_err(|_| stopped())?;
+        self.writer
+            .send(Request::Write(job))
+            .await
+            .map_err(|_| stopped())?;
         receiver.await.map_err(|_| stopped())?
     }
 
@@ -132,19 +142,38 @@ impl Database for Sqlite {
 
     async fn close(&self) {
         self.readers.close().await;
+        let (closed, is_closed) = oneshot::channel();
+        if self.writer.send(Request::Close(closed)).await.is_ok() {
+            let _closed = is_closed.await;
+        }
     }
 }
 
 /// The writer: takes whatever waits, runs it in one transaction, commits, and only then answers.
-async fn write_jobs(mut connection: SqliteConnection, mut jobs: mpsc::Receiver<Job>) {
-    let mut batch: Vec<Job> = Vec::with_capacity(BATCH);
-    while jobs.recv_many(&mut batch, BATCH).await > 0 {
+async fn write_jobs(mut connection: SqliteConnection, mut requests: mpsc::Receiver<Request>) {
+    let mut waiting: Vec<Request> = Vec::with_capacity(BATCH);
+    while requests.recv_many(&mut waiting, BATCH).await > 0 {
+        let mut batch = Vec::with_capacity(waiting.len());
+        let mut close = None;
+        for request in waiting.drain(..) {
+            match request {
+                Request::Write(job) => batch.push(job),
+                Request::Close(closed) => close = Some(closed),
+            }
+        }
         if let Err(error) = commit_together(&mut connection, &mut batch).await {
             // The waiting callers learn that nothing happened, because their jobs are dropped.
             tracing::warn!(error = %error, "the database writer could not begin or commit");
             batch.clear();
             // Fails when there is no transaction to undo.
             let _undone = run(&mut connection, sql::SQLITE_ROLLBACK).await;
+        }
+        if let Some(closed) = close {
+            if let Err(error) = connection.close().await {
+                tracing::warn!(%error, "the database was not closed cleanly");
+            }
+            let _gone = closed.send(());
+            return;
         }
     }
 }
@@ -153,6 +182,9 @@ async fn commit_together(
     connection: &mut SqliteConnection,
     batch: &mut Vec<Job>,
 ) -> Result<(), sqlx::Error> {
+    if batch.is_empty() {
+        return Ok(());
+    }
     run(connection, sql::SQLITE_BEGIN).await?;
     let mut finished = Vec::with_capacity(batch.len());
     for job in batch.drain(..) {

@@ -42,13 +42,18 @@ fn imports_point_inward() {
 #[test]
 fn cryptography_is_named_in_one_place() {
     let named = |text: &str| {
+        let code = || {
+            text.lines()
+                .map(|line| line.split("//").next().unwrap_or_default())
+        };
         ["ring::", "aws_lc_rs::", "jsonwebtoken::"]
             .iter()
             .any(|name| {
-                text.lines().any(|line| {
-                    line.trim_start()
-                        .strip_prefix("use ")
-                        .is_some_and(|used| used.starts_with(name))
+                code().any(|line| {
+                    line.match_indices(name).any(|(at, _)| {
+                        // Not the end of a longer name, such as `string::`.
+                        !line[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':')
+                    })
                 })
             })
     };
@@ -61,13 +66,16 @@ fn cryptography_is_named_in_one_place() {
 
 #[test]
 fn statements_are_written_in_one_file() {
-    let verbs = ["\"SELECT ", "\"INSERT ", "\"UPDATE ", "\"DELETE "];
+    let verbs = ["SELECT ", "INSERT INTO ", "UPDATE ", "DELETE FROM "];
     let outside: Vec<_> = rust_files(&root().join("src"))
         .into_iter()
         .filter(|file| !file.ends_with("store/sql.rs"))
         .filter(|file| {
             let text = fs::read_to_string(file).unwrap();
-            verbs.iter().any(|verb| text.contains(verb))
+            let mut code = text
+                .lines()
+                .map(|line| line.split("//").next().unwrap_or_default());
+            code.any(|line| verbs.iter().any(|verb| line.contains(verb)))
         })
         .collect();
     assert!(outside.is_empty(), "{outside:?}");

@@ -83,19 +83,19 @@ on_every_database! {
         );
         let host = app.address.strip_prefix("http://").unwrap().to_owned();
         let mut connection = TcpStream::connect(&host).unwrap();
-        let (head, tail) = body.split_at(10);
         write!(
             connection,
             "POST /oauth/token HTTP/1.1\r\nHost: {host}\r\nContent-Length: {}\r\n\
-             Content-Type: application/x-www-form-urlencoded\r\n\r\n{head}",
+             Content-Type: application/x-www-form-urlencoded\r\nExpect: 100-continue\r\n\r\n",
             body.len()
         )
         .unwrap();
-        // The request is running once the server has counted on its body.
-        wait::until("the server has read the head", || async {
-            (app.get("/healthz").await.status == 200).then_some(())
-        })
-        .await;
+        // The server asks for the body once it has taken up the request.
+        let mut go_on = [0; 25];
+        connection.read_exact(&mut go_on).unwrap();
+        assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+        let (head, tail) = body.split_at(10);
+        connection.write_all(head.as_bytes()).unwrap();
         app.signal("TERM");
         wait::until("the server accepts no more", || async {
             TcpStream::connect(&host).err().map(|_| ())
@@ -109,6 +109,50 @@ on_every_database! {
         assert_eq!(app.exit().await.code(), Some(0));
         assert!(app.log().contains("\"stopped\""));
     }
+}
+
+#[tokio::test]
+async fn a_request_that_does_not_end_does_not_keep_the_process() {
+    let database = Database::sqlite();
+    let mut app = TestApp::start_with(&database, &[("TOKENSMITH_SHUTDOWN_TIMEOUT", "1s")]).await;
+    let host = app.address.strip_prefix("http://").unwrap().to_owned();
+    let mut connection = TcpStream::connect(&host).unwrap();
+    write!(
+        connection,
+        "POST /oauth/token HTTP/1.1\r\nHost: {host}\r\nContent-Length: 100\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nExpect: 100-continue\r\n\r\n"
+    )
+    .unwrap();
+    connection.read_exact(&mut [0; 25]).unwrap();
+    app.signal("TERM");
+    let exit = tokio::time::timeout(Duration::from_secs(8), app.exit()).await;
+    assert_eq!(exit.expect("the process ends").code(), Some(0));
+    let log = database.home.path().join("test.db-wal");
+    assert!(
+        !log.exists(),
+        "the write-ahead log is folded into the database"
+    );
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_not_waited_for() {
+    let database = Database::sqlite();
+    let app = TestApp::start(&database).await;
+    let host = app.address.strip_prefix("http://").unwrap();
+    let mut connection = TcpStream::connect(host).unwrap();
+    write!(
+        connection,
+        "POST /oauth/token HTTP/1.1\r\nHost: {host}\r\nContent-Length: 100\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\n\r\ngrant_type="
+    )
+    .unwrap();
+    connection
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+    assert!(answer.contains("connection: close"), "{answer}");
 }
 
 #[tokio::test]
