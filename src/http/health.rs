@@ -21,7 +21,7 @@ struct Readiness {
 }
 
 pub(super) async fn healthz() -> HttpResponse {
-    probed(StatusCode::OK, &Health { status: "ok" })
+    probed("/healthz", StatusCode::OK, &Health { status: "ok" })
 }
 
 /// Answers from what the background task saw within the last two seconds, so that probes cost the
@@ -36,6 +36,7 @@ pub(super) async fn readyz(endpoints: web::Data<Endpoints>) -> HttpResponse {
         (StatusCode::SERVICE_UNAVAILABLE, "not_ready")
     };
     probed(
+        "/readyz",
         code,
         &Readiness {
             status,
@@ -45,10 +46,10 @@ pub(super) async fn readyz(endpoints: web::Data<Endpoints>) -> HttpResponse {
     )
 }
 
-fn probed(status: StatusCode, body: &impl Serialize) -> HttpResponse {
+fn probed(endpoint: &'static str, status: StatusCode, body: &impl Serialize) -> HttpResponse {
     let mut response = HttpResponse::build(status)
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .json(body);
-    response.extensions_mut().insert(Routine);
+    response.extensions_mut().insert(Routine(endpoint));
     response
 }

@@ -8,6 +8,7 @@ pub(super) async fn get(endpoints: web::Data<Endpoints>, request: HttpRequest) -
     let jwks = endpoints.replica.keys.jwks();
     published::answer(
         &request,
+        "/.well-known/jwks.json",
         &jwks.body,
         &jwks.etag,
         &endpoints.jwks_cache_control,

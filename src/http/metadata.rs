@@ -30,5 +30,11 @@ pub(super) fn document(issuer: &Issuer) -> Published {
 
 pub(super) async fn get(endpoints: web::Data<Endpoints>, request: HttpRequest) -> HttpResponse {
     let Published { body, etag } = &endpoints.metadata;
-    published::answer(&request, body, etag, &published::cache_control(MAX_AGE))
+    published::answer(
+        &request,
+        "/.well-known/oauth-authorization-server",
+        body,
+        etag,
+        &published::cache_control(MAX_AGE),
+    )
 }

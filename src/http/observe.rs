@@ -3,6 +3,7 @@
 //! The id is the trace id of `traceparent` (W3C Trace Context §3.2) where the caller sent one, so
 //! that a line can be found from either side; it is answered as `x-request-id`.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -17,7 +18,7 @@ use super::Endpoints;
 use super::error::Outcome;
 use crate::domain::id::{ClientId, Kid};
 use crate::domain::ports::Entropy;
-use crate::telemetry::metrics;
+use crate::telemetry::metrics::Method;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -32,8 +33,9 @@ impl Caller {
 }
 
 /// Marks an answer that machines fetch again and again and that says nothing new when it succeeds:
-/// it is counted, and logged at `debug`.
-pub(super) struct Routine;
+/// it is counted under the name given here, and logged at `debug`.
+#[derive(Clone, Copy)]
+pub(super) struct Routine(pub(super) &'static str);
 
 /// Makes request ids: unique, not secret. Random once, then counted.
 pub(super) struct RequestIds {
@@ -97,43 +99,44 @@ fn report<B>(
     let request = response.request();
     let status = response.status();
     let took = start.elapsed();
-    // The pattern of the route, never the path: a stranger chooses that.
-    let pattern = request.match_pattern();
-    let endpoint = pattern.as_deref().unwrap_or("unmatched");
     // A stranger may send any text as the method.
-    let method = metrics::method_name(request.method().as_str());
+    let method = Method::from(request.method().as_str());
     let extensions = response.response().extensions();
+    let routine = extensions.get::<Routine>().copied();
+    // The pattern of the route, never the path: a stranger chooses that.
+    let endpoint: Cow<'static, str> = match routine {
+        Some(Routine(name)) => name.into(),
+        None => request
+            .match_pattern()
+            .map_or("unmatched".into(), Cow::from),
+    };
     let outcome = extensions.get::<Outcome>();
     let code = outcome.map_or_else(|| plain_outcome(status), |outcome| outcome.code);
-    endpoints.metrics.request(endpoint, method, code, took);
+    endpoints
+        .metrics
+        .request(endpoint.clone(), method, code, took);
 
-    let cause = outcome.and_then(|outcome| outcome.cause.as_deref());
-    let noted = request.extensions();
-    let client_id = noted.get::<Caller>().map(|caller| caller.0.as_str());
-    let peer = request.peer_addr().map(|address| address.ip().to_string());
-    let target = target(request);
-    let status_code = status.as_u16();
-    let duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     macro_rules! line {
-        ($level:ident) => {
+        ($level:ident) => {{
+            let noted = request.extensions();
             tracing::$level!(
                 request_id,
-                method,
-                endpoint,
-                status = status_code,
+                method = method.as_str(),
+                endpoint = &*endpoint,
+                status = status.as_u16(),
                 outcome = code,
-                duration_us,
-                client_id,
-                target,
-                peer,
-                cause,
+                duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+                client_id = noted.get::<Caller>().map(|caller| caller.0.as_str()),
+                target = target(request),
+                peer = request.peer_addr().map(|address| address.ip().to_string()),
+                cause = outcome.and_then(|outcome| outcome.cause.as_deref()),
                 "request"
-            )
-        };
+            );
+        }};
     }
     if status.is_server_error() {
         line!(error);
-    } else if extensions.get::<Routine>().is_some() {
+    } else if routine.is_some() {
         line!(debug);
     } else {
         line!(info);

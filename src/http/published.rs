@@ -39,6 +39,7 @@ pub(super) fn cache_control(max_age: Duration) -> String {
 /// Answers with the document, or with 304 to whoever has it.
 pub(super) fn answer(
     request: &HttpRequest,
+    endpoint: &'static str,
     body: &Bytes,
     etag: &str,
     cache_control: &str,
@@ -55,14 +56,14 @@ pub(super) fn answer(
         .insert_header(ANY_ORIGIN)
         .insert_header((header::ACCESS_CONTROL_EXPOSE_HEADERS, "ETag"));
     if status == StatusCode::NOT_MODIFIED {
-        return routine(response.finish());
+        return routine(response.finish(), endpoint);
     }
     response.insert_header((header::CONTENT_TYPE, "application/json"));
-    routine(response.body(body.clone()))
+    routine(response.body(body.clone()), endpoint)
 }
 
-fn routine(mut response: HttpResponse) -> HttpResponse {
-    response.extensions_mut().insert(Routine);
+fn routine(mut response: HttpResponse, endpoint: &'static str) -> HttpResponse {
+    response.extensions_mut().insert(Routine(endpoint));
     response
 }
 

@@ -3,6 +3,7 @@
 //! Labels never hold what a stranger sends: endpoints are route names, outcomes are error codes of
 //! ours, clients are registered ones.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,24 +44,27 @@ pub struct Metrics {
 /// Which request, and how it ended.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OutcomeLabels {
-    endpoint: String,
+    endpoint: Cow<'static, str>,
     method: Method,
-    outcome: String,
+    outcome: &'static str,
 }
 
 /// The methods that are told apart; a stranger may send any text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
-#[expect(
-    clippy::upper_case_acronyms,
-    reason = "the value of the label is the method's name"
-)]
-enum Method {
+pub enum Method {
+    /// `GET`
     GET,
+    /// `HEAD`
     HEAD,
+    /// `POST`
     POST,
+    /// `PATCH`
     PATCH,
+    /// `DELETE`
     DELETE,
+    /// `OPTIONS`
     OPTIONS,
+    /// Any other text.
     Other,
 }
 
@@ -204,13 +208,18 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Counts an answered request; `method` as [`method_name`] gives it.
-    pub fn request(&self, endpoint: &str, method: &str, outcome: &str, took: Duration) {
-        let method = Method::from(method);
+    /// Counts an answered request. `endpoint` is the pattern of a route, `outcome` a code of ours.
+    pub fn request(
+        &self,
+        endpoint: Cow<'static, str>,
+        method: Method,
+        outcome: &'static str,
+        took: Duration,
+    ) {
         let labels = OutcomeLabels {
-            endpoint: endpoint.to_owned(),
+            endpoint,
             method,
-            outcome: outcome.to_owned(),
+            outcome,
         };
         self.requests.get_or_create(&labels).inc();
         self.latency
@@ -252,16 +261,18 @@ impl From<&str> for Method {
     }
 }
 
-/// The name of a method of HTTP, or `Other`.
-#[must_use]
-pub fn method_name(name: &str) -> &'static str {
-    match Method::from(name) {
-        Method::GET => "GET",
-        Method::HEAD => "HEAD",
-        Method::POST => "POST",
-        Method::PATCH => "PATCH",
-        Method::DELETE => "DELETE",
-        Method::OPTIONS => "OPTIONS",
-        Method::Other => "Other",
+impl Method {
+    /// The name in logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::GET => "GET",
+            Self::HEAD => "HEAD",
+            Self::POST => "POST",
+            Self::PATCH => "PATCH",
+            Self::DELETE => "DELETE",
+            Self::OPTIONS => "OPTIONS",
+            Self::Other => "Other",
+        }
     }
 }
