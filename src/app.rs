@@ -39,6 +39,12 @@ pub enum StartError {
     /// The master key cannot be used.
     #[error(transparent)]
     MasterKey(#[from] MasterKeyError),
+    /// There is nothing to look at.
+    #[error(
+        "there is no installation at {0}: is this the right directory, and are the settings those of \
+         the server? (`tokensmith dev`, `serve` and `client create` make one)"
+    )]
+    NoInstallation(String),
     /// The database belongs to another master key.
     #[error(
         "wrong master key: this database was set up with the master key {expected}…, but {place} \
@@ -95,6 +101,15 @@ pub enum StartError {
     Issuer(String),
 }
 
+/// Whether a command may be the first one of an installation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Installation {
+    /// It makes the database and the master key where there are none.
+    MayBeMade,
+    /// It looks at what is there; nothing there is most likely the wrong place.
+    MustExist,
+}
+
 /// The parts that work on the database, for the command line and the server alike.
 pub struct Parts {
     /// The use cases of administrators.
@@ -112,8 +127,15 @@ impl Parts {
     ///
     /// # Errors
     /// One line that names what is wrong and what would help.
-    pub async fn open(settings: &Settings, issuer: Issuer) -> Result<Self, StartError> {
-        prepare_data_dir(settings)?;
+    pub async fn open(
+        settings: &Settings,
+        issuer: Issuer,
+        installation: Installation,
+    ) -> Result<Self, StartError> {
+        match installation {
+            Installation::MayBeMade => prepare_data_dir(settings)?,
+            Installation::MustExist => refuse_missing_database(settings)?,
+        }
         let metrics = Metrics::default();
         let store = store::open(
             &settings.database,
@@ -123,7 +145,7 @@ impl Parts {
         .await?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::default());
-        let master = master_key(settings, &*store, &*entropy).await?;
+        let master = master_key(settings, installation, &*store, &*entropy).await?;
         let mint = Arc::new(HmacSecretMint::new(&master, Arc::clone(&entropy)));
         let keys = KeyAdministration {
             store: Arc::clone(&store),
@@ -186,8 +208,27 @@ fn prepare_data_dir(settings: &Settings) -> Result<(), OpenError> {
     })
 }
 
+fn refuse_missing_database(settings: &Settings) -> Result<(), StartError> {
+    match &settings.database {
+        DatabaseLocation::Sqlite(path) if !path.exists() => {
+            // A directory that is missing, too, is named by the store.
+            let directory = path
+                .parent()
+                .filter(|parent| !parent.as_os_str().is_empty());
+            if directory.is_none_or(std::path::Path::is_dir)
+                || directory == Some(&*settings.data_dir)
+            {
+                return Err(StartError::NoInstallation(settings.database.to_string()));
+            }
+            Ok(())
+        }
+        DatabaseLocation::Sqlite(_) | DatabaseLocation::Postgres(_) => Ok(()),
+    }
+}
+
 async fn master_key(
     settings: &Settings,
+    installation: Installation,
     store: &dyn Store,
     entropy: &dyn Entropy,
 ) -> Result<MasterKey, StartError> {
@@ -204,6 +245,9 @@ async fn master_key(
         (Some(key), _) => key,
         // A new key beside an old database would only hide that the old key is gone.
         (None, Some(expected)) => return Err(StartError::MissingMasterKey { expected, place }),
+        (None, None) if installation == Installation::MustExist => {
+            return Err(StartError::NoInstallation(settings.database.to_string()));
+        }
         (None, None) => MasterKey::create(&settings.keys_dir, entropy)?,
     };
     let given = master.fingerprint();

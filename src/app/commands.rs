@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::{Application, Parts, Purpose, StartError, issuer_or_local};
+use super::{Application, Installation, Parts, Purpose, StartError, issuer_or_local};
 use crate::admin::Administration;
 use crate::cli::{self, Command, Failure, SettingsArgs};
 use crate::config::Settings;
@@ -27,11 +27,11 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Dev(arguments) => dev(&arguments).await,
         Command::Serve(arguments) => serve(&arguments).await,
         Command::Client(command) => {
-            let administration = open(command.settings()).await?;
+            let administration = open(command.settings(), command.is_first_step()).await?;
             cli::client::run(command, &administration).await
         }
         Command::Keys(command) => {
-            let administration = open(command.settings()).await?;
+            let administration = open(command.settings(), command.is_first_step()).await?;
             cli::keys::run(command, &administration).await
         }
         Command::Token(command) => {
@@ -42,7 +42,9 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Doctor(arguments) => {
             let settings = arguments.settings.load();
             let opened = match &settings {
-                Ok(settings) => open_with(settings).await.map_err(|error| error.to_string()),
+                Ok(settings) => open_with(settings, Installation::MustExist)
+                    .await
+                    .map_err(|error| error.to_string()),
                 Err(error) => Err(error.to_string()),
             };
             cli::doctor::run(&arguments, settings, opened).await
@@ -72,13 +74,23 @@ async fn serve(arguments: &SettingsArgs) -> Result<(), Failure> {
 }
 
 /// Opens the database for a command that works beside, or without, a running server.
-async fn open(arguments: &SettingsArgs) -> Result<Administration, Failure> {
-    Ok(open_with(&arguments.load()?).await?)
+async fn open(arguments: &SettingsArgs, is_first_step: bool) -> Result<Administration, Failure> {
+    let installation = if is_first_step {
+        Installation::MayBeMade
+    } else {
+        Installation::MustExist
+    };
+    Ok(open_with(&arguments.load()?, installation).await?)
 }
 
-async fn open_with(settings: &Settings) -> Result<Administration, StartError> {
+async fn open_with(
+    settings: &Settings,
+    installation: Installation,
+) -> Result<Administration, StartError> {
     let issuer = issuer_or_local(settings, settings.listen)?;
-    Ok(Parts::open(settings, issuer).await?.administration)
+    Ok(Parts::open(settings, issuer, installation)
+        .await?
+        .administration)
 }
 
 fn start_logs(settings: &Settings) -> Result<LogGuard, Failure> {

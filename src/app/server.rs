@@ -9,7 +9,7 @@ use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use tokio::time::timeout;
 
-use super::{Parts, StartError, demo_client, tls};
+use super::{Installation, Parts, StartError, demo_client, tls};
 use crate::config::{ConfigError, Settings};
 use crate::domain::issuer::Issuer;
 use crate::grants::TokenService;
@@ -60,7 +60,7 @@ impl Application {
             (None, Purpose::Development) => super::issuer_or_local(settings, address)?,
             (None, Purpose::Production) => return Err(MISSING_ISSUER.into()),
         };
-        let parts = Parts::open(settings, issuer.clone()).await?;
+        let parts = Parts::open(settings, issuer.clone(), Installation::MayBeMade).await?;
         let replica = start_replica(&parts).await?;
         let endpoints = web::Data::new(endpoints(settings, &parts, &replica));
         let scheme = if settings.tls.is_some() {

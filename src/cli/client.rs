@@ -110,6 +110,12 @@ pub struct RotateArgs {
 }
 
 impl ClientCommand {
+    /// Whether the command makes sense where there is no installation yet.
+    #[must_use]
+    pub fn is_first_step(&self) -> bool {
+        matches!(self, Self::Create(_))
+    }
+
     /// The settings that were given with the command.
     #[must_use]
     pub fn settings(&self) -> &SettingsArgs {

@@ -69,6 +69,12 @@ pub struct RevokeArgs {
 }
 
 impl KeysCommand {
+    /// Whether the command makes sense where there is no installation yet.
+    #[must_use]
+    pub fn is_first_step(&self) -> bool {
+        matches!(self, Self::Rotate(_) | Self::Import(_))
+    }
+
     /// The settings that were given with the command.
     #[must_use]
     pub fn settings(&self) -> &SettingsArgs {

@@ -169,6 +169,30 @@ fn ids_that_start_with_a_hyphen_are_taken_as_ids() {
 }
 
 #[test]
+fn a_command_that_only_looks_makes_no_installation() {
+    let home = tempfile::tempdir().unwrap();
+    for arguments in [
+        &["client", "list"][..],
+        &["client", "show", "orders"],
+        &["keys", "list"],
+        &["doctor"],
+    ] {
+        let said = run(tokensmith(arguments).current_dir(home.path()));
+        assert_eq!(said.code, 1);
+        let words = format!("{}{}", said.out, said.err);
+        assert!(
+            words.contains("there is no installation at sqlite:./data/"),
+            "{words}"
+        );
+    }
+    assert_eq!(
+        std::fs::read_dir(home.path()).unwrap().count(),
+        0,
+        "nothing was made"
+    );
+}
+
+#[test]
 fn exit_codes_tell_done_from_failed_from_bad_usage() {
     let code = |arguments: &[&str]| run(&mut tokensmith(arguments)).code;
     assert_eq!(code(&["config", "check"]), 0);
