@@ -38,8 +38,7 @@ pub struct ClientAdministration {
     pub issuer: Issuer,
 }
 
-/// A client with the secret that was made for it, which is shown this once.
-#[derive(Debug)]
+/// A client with the secret that was made for it, which is shown this once. Without `Debug`.
 pub struct ClientWithSecret {
     /// The client.
     pub client: Client,
@@ -195,7 +194,7 @@ impl ClientAdministration {
         let mut random = [0; 8];
         self.entropy.fill(&mut random)?;
         let id = format!("c-{:016x}", u64::from_be_bytes(random));
-        id.parse().map_err(|_| AdminError::Cancelled)
+        Ok(id.parse()?)
     }
 }
 

@@ -7,7 +7,7 @@ pub mod view;
 use std::sync::Arc;
 
 use crate::domain::client_registration::InvalidRegistration;
-use crate::domain::id::{ClientId, Kid};
+use crate::domain::id::{ClientId, InvalidClientId, Kid};
 use crate::domain::ports::{Clock, KeyVaultError, NoEntropy, Store, StoreError};
 
 use clients::ClientAdministration;
@@ -68,6 +68,9 @@ pub enum AdminError {
     /// Other replicas changed the keys again and again in between.
     #[error("the keys changed while this was under way; try again")]
     Contended,
+    /// An id of the server's own making broke the rule for ids; a defect.
+    #[error(transparent)]
+    InvalidClientId(#[from] InvalidClientId),
     /// Work on another thread ended early.
     #[error("the work was cancelled")]
     Cancelled,

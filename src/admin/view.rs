@@ -32,8 +32,8 @@ pub struct SecretView {
     last_used_at: Option<Timestamp>,
 }
 
-/// A client with the secret that was just made for it.
-#[derive(Debug, Serialize)]
+/// A client with the secret that was just made for it. Without `Debug`.
+#[derive(Serialize)]
 pub struct ClientWithSecretView {
     #[serde(flatten)]
     client: ClientView,

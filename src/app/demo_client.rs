@@ -12,7 +12,7 @@ pub(super) async fn seed(parts: &Parts) -> Result<Option<String>, AdminError> {
     let administration = &parts.administration;
     let now = administration.clock.now();
     let text = parts.demo_secret.clone();
-    let id: ClientId = DEMO_CLIENT.parse().map_err(|_| AdminError::Cancelled)?;
+    let id: ClientId = DEMO_CLIENT.parse()?;
     if administration.clients.list(None, 1).await?.is_empty() {
         let metadata = ClientMetadata {
             client_name: Some("Demo client of tokensmith dev".to_owned()),

@@ -187,7 +187,8 @@ fn endpoints(settings: &Settings, parts: &Parts, replica: &Replica) -> Endpoints
     Endpoints::new(
         service,
         parts.administration.clone(),
-        (replica.clone(), parts.metrics.clone()),
+        replica.clone(),
+        parts.metrics.clone(),
         settings.jwks_max_age,
     )
 }

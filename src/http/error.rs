@@ -210,6 +210,7 @@ fn admin(error: &AdminError) -> Answer {
         AdminError::Store(StoreError::Unavailable(_)) | AdminError::Contended => unavailable(text),
         AdminError::Store(StoreError::Corrupt(_) | StoreError::Failed(_))
         | AdminError::NoEntropy(_)
+        | AdminError::InvalidClientId(_)
         | AdminError::Cancelled => internal(text),
     }
 }
@@ -307,5 +308,11 @@ impl ResponseError for ApiError {
 impl From<AdminError> for ApiError {
     fn from(error: AdminError) -> Self {
         Self::Admin(error)
+    }
+}
+
+impl From<GrantError> for ApiError {
+    fn from(error: GrantError) -> Self {
+        Self::Grant(error)
     }
 }

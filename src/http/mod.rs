@@ -58,7 +58,8 @@ impl Endpoints {
     pub fn new(
         service: TokenService,
         administration: Administration,
-        (replica, metrics): (Replica, Metrics),
+        replica: Replica,
+        metrics: Metrics,
         jwks_max_age: Duration,
     ) -> Self {
         let metadata = metadata::document(&service.issuer);

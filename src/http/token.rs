@@ -1,5 +1,7 @@
 //! `POST /oauth/token` (RFC 6749 §3.2).
 
+use std::sync::Arc;
+
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
@@ -10,7 +12,8 @@ use super::basic_auth::{self, Authorization};
 use super::error::ApiError;
 use super::form::Form;
 use super::observe::Caller;
-use crate::domain::client::{ClientAuthMethod, GrantType};
+use crate::domain::Timestamp;
+use crate::domain::client::{Client, ClientAuthMethod, GrantType};
 use crate::domain::error::{OAuthError, OAuthErrorCode};
 use crate::grants::{ClientCredential, ClientCredentialsRequest, GrantError, TokenResponse};
 
@@ -20,20 +23,8 @@ pub(super) async fn post(
     form: Form,
 ) -> Result<HttpResponse, ApiError> {
     let now = endpoints.clock.now();
-    let used_header = request.headers().contains_key(header::AUTHORIZATION);
-    let refused = |error| ApiError::OAuth {
-        error,
-        challenge: used_header,
-    };
-    let credential = client_credential(&request, &form).map_err(refused)?;
-    if let Ok(id) = credential.client_id.parse() {
-        Caller::note(&request, &id);
-    }
-    let client = endpoints
-        .service
-        .authenticate_client(&credential, now)
-        .map_err(refused)?;
-    let grant = grant_type(&form).map_err(refused)?;
+    let client = authenticate(&endpoints, &request, &form, now)?;
+    let grant = grant_type(&form).map_err(GrantError::Refused)?;
     let response = match grant {
         GrantType::ClientCredentials => {
             let parameters = ClientCredentialsRequest {
@@ -42,17 +33,32 @@ pub(super) async fn post(
             };
             endpoints
                 .service
-                .client_credentials(&client, &parameters, now)
+                .client_credentials(&client, &parameters, now)?
         }
     };
-    let response = response.map_err(|error| match error {
-        GrantError::Refused(error) => refused(error),
-        error => ApiError::Grant(error),
-    })?;
     endpoints
         .metrics
         .token_issued(grant.as_str(), client.id.as_str());
     Ok(render(&response))
+}
+
+/// RFC 6749 §2.3: the client proves who it is before anything else is looked at.
+fn authenticate(
+    endpoints: &Endpoints,
+    request: &HttpRequest,
+    form: &Form,
+    now: Timestamp,
+) -> Result<Arc<Client>, ApiError> {
+    let challenge = request.headers().contains_key(header::AUTHORIZATION);
+    let refused = |error| ApiError::OAuth { error, challenge };
+    let credential = client_credential(request, form).map_err(refused)?;
+    if let Ok(id) = credential.client_id.parse() {
+        Caller::note(request, &id);
+    }
+    endpoints
+        .service
+        .authenticate_client(&credential, now)
+        .map_err(refused)
 }
 
 /// The one credential of the request (RFC 6749 §2.3: not more than one way of authenticating).

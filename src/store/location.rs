@@ -6,8 +6,8 @@ use std::str::FromStr;
 
 use sqlx::postgres::PgConnectOptions;
 
-/// A parsed database URL. Its `Display` is fit for logs: it never shows the password.
-#[derive(Clone, Debug)]
+/// A parsed database URL. Its `Display` and `Debug` are fit for logs: they never show the password.
+#[derive(Clone)]
 pub enum DatabaseLocation {
     /// An SQLite file.
     Sqlite(PathBuf),
@@ -102,6 +102,12 @@ impl fmt::Display for DatabaseLocation {
                 )
             }
         }
+    }
+}
+
+impl fmt::Debug for DatabaseLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

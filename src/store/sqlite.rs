@@ -186,18 +186,27 @@ async fn commit_together(
         return Ok(());
     }
     run(connection, sql::SQLITE_BEGIN).await?;
+    // With company, each gets a savepoint, so that one that fails takes no other along.
+    let has_company = batch.len() > 1;
     let mut finished = Vec::with_capacity(batch.len());
+    let mut end = sql::SQLITE_COMMIT;
     for job in batch.drain(..) {
-        // A savepoint for each, so that one that fails takes no other along.
-        run(connection, sql::SQLITE_SAVEPOINT).await?;
-        let outcome = job(connection).await;
-        if !outcome.keep {
-            run(connection, sql::SQLITE_ROLLBACK_TO_SAVEPOINT).await?;
+        if has_company {
+            run(connection, sql::SQLITE_SAVEPOINT).await?;
         }
-        run(connection, sql::SQLITE_RELEASE_SAVEPOINT).await?;
+        let outcome = job(connection).await;
+        match (outcome.keep, has_company) {
+            (true, true) => run(connection, sql::SQLITE_RELEASE_SAVEPOINT).await?,
+            (false, true) => {
+                run(connection, sql::SQLITE_ROLLBACK_TO_SAVEPOINT).await?;
+                run(connection, sql::SQLITE_RELEASE_SAVEPOINT).await?;
+            }
+            (false, false) => end = sql::SQLITE_ROLLBACK,
+            (true, false) => {}
+        }
         finished.push(outcome);
     }
-    let committed = run(connection, sql::SQLITE_COMMIT).await;
+    let committed = run(connection, end).await;
     if committed.is_err() {
         // Fails when the error has already rolled back; then there is nothing left to do.
         let _already = run(connection, sql::SQLITE_ROLLBACK).await;
