@@ -1,6 +1,6 @@
 //! The HTTP server around the endpoints.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,7 +27,6 @@ pub struct Application {
     server: Server,
     replica: Replica,
     parts: Parts,
-    address: SocketAddr,
     url: String,
     stop: StopSignal,
 }
@@ -83,16 +82,9 @@ impl Application {
             server,
             replica,
             parts,
-            address,
             url,
             stop,
         })
-    }
-
-    /// The port, which matters when the operating system has chosen it.
-    #[must_use]
-    pub fn port(&self) -> u16 {
-        self.address.port()
     }
 
     /// Where the endpoints of the issuer are reached on this machine.
