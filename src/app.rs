@@ -1,21 +1,24 @@
 //! Builds the service from its parts; the only place that knows every layer.
 
 mod commands;
-mod demo_client;
+mod demo;
 mod server;
 mod tls;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::accounts::trail::Trail;
+use crate::accounts::{AccountError, Accounts};
 use crate::admin::clients::ClientAdministration;
 use crate::admin::keys::KeyAdministration;
 use crate::admin::{AdminError, Administration};
 use crate::clock::SystemClock;
 use crate::config::{ConfigError, Settings};
 use crate::crypto::{
-    HmacSecretMint, MasterKey, MasterKeyError, MasterKeySource, SealedKeyVault, SystemEntropy,
-    demo_client_secret,
+    HmacChainSealer, HmacSecretMint, KeyRefused, MasterKey, MasterKeyError, MasterKeySource,
+    MasterKeyedTokens, PasswordPool, PasswordPoolError, SealedKeyVault, SystemEntropy,
+    demo_client_secret, demo_password,
 };
 use crate::domain::issuer::Issuer;
 use crate::domain::ports::{
@@ -79,6 +82,15 @@ pub enum StartError {
     /// A key could not be prepared.
     #[error(transparent)]
     Key(#[from] KeyVaultError),
+    /// The keys of tokens could not be derived.
+    #[error(transparent)]
+    Tokens(#[from] KeyRefused),
+    /// The threads that hash passwords could not be started.
+    #[error(transparent)]
+    Passwords(#[from] PasswordPoolError),
+    /// The demo user could not be made.
+    #[error(transparent)]
+    Account(#[from] AccountError),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {source}")]
     Listen {
@@ -118,7 +130,14 @@ pub struct Parts {
     entropy: Arc<dyn Entropy>,
     mint: Arc<HmacSecretMint>,
     metrics: Metrics,
-    demo_secret: String,
+    demo: DemoSecrets,
+}
+
+/// What `tokensmith dev` seeds; derived from the master key, so that it can be printed at every
+/// start and is stored nowhere.
+struct DemoSecrets {
+    client_secret: String,
+    password: String,
 }
 
 impl Parts {
@@ -152,6 +171,23 @@ impl Parts {
             vault: Arc::new(SealedKeyVault::new(&master, Arc::clone(&entropy))?),
             policy: settings.rotation,
             clock: Arc::clone(&clock),
+            entropy: Arc::clone(&entropy),
+        };
+        let passwords = Arc::new(PasswordPool::start(
+            settings.people.argon2,
+            settings.people.hash_threads,
+            settings.people.hash_queue,
+            &entropy,
+        )?);
+        let sealer = Arc::new(HmacChainSealer::new(&master));
+        let trail = Trail::new(Arc::clone(&store), sealer, Arc::clone(&entropy));
+        let accounts = Accounts {
+            store: Arc::clone(&store),
+            hasher: passwords,
+            tokens: Arc::new(MasterKeyedTokens::new(&master, Arc::clone(&entropy))?),
+            entropy: Arc::clone(&entropy),
+            trail,
+            service_name: issuer.host().to_owned(),
         };
         let clients = ClientAdministration {
             store: Arc::clone(&store),
@@ -162,6 +198,7 @@ impl Parts {
         };
         Ok(Self {
             administration: Administration {
+                accounts,
                 clients,
                 keys,
                 clock,
@@ -171,7 +208,10 @@ impl Parts {
             entropy,
             mint,
             metrics,
-            demo_secret: demo_client_secret(&master),
+            demo: DemoSecrets {
+                client_secret: demo_client_secret(&master),
+                password: demo_password(&master),
+            },
         })
     }
 }

@@ -2,6 +2,7 @@
 //! it came from, so that a mistake can be named with its place.
 
 mod layers;
+mod people;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,17 +13,19 @@ use zeroize::Zeroizing;
 use crate::crypto::MasterKeySource;
 use crate::domain::issuer::Issuer;
 use crate::domain::key_schedule::RotationPolicy;
+use crate::domain::network::TrustedProxies;
 use crate::store::DatabaseLocation;
 use crate::telemetry::logs::{LogFormat, parse_filter};
 
 pub use layers::{ConfigError, Environment, Flags, Origin, PrintedSetting};
 use layers::{Layers, Setting};
+pub use people::PeopleSettings;
 
 /// How long a key stays in the JWKS after the longest token it signed has expired: verifiers allow
 /// for clocks that differ.
 const CLOCK_SKEW: Duration = Duration::from_mins(1);
 
-/// The settings of the service. Units and defaults are those of [`SETTINGS`].
+/// The settings of the service. Units and defaults are those of [`settings`].
 #[derive(Clone)]
 pub struct Settings {
     /// Address and port to listen on.
@@ -47,6 +50,10 @@ pub struct Settings {
     pub rotation: RotationPolicy,
     /// Certificate chain and private key, when TLS is not left to a proxy.
     pub tls: Option<TlsFiles>,
+    /// Sessions, sign-up and passwords.
+    pub people: PeopleSettings,
+    /// Whose word about the address of a client counts.
+    pub trusted_proxies: TrustedProxies,
     /// Threads that answer requests.
     pub workers: usize,
     /// How long running requests may take to finish when the process is told to stop.
@@ -68,7 +75,7 @@ pub struct TlsFiles {
 
 /// Every setting: name in the file, default, and what is right. The variable is the name in upper
 /// case behind `TOKENSMITH_`, with `_` for the dot.
-pub const SETTINGS: &[Setting] = &[
+const SETTINGS: &[Setting] = &[
     Setting::new(
         "listen",
         "127.0.0.1:8080",
@@ -108,6 +115,10 @@ pub const SETTINGS: &[Setting] = &[
     ),
     Setting::optional("tls.cert", "a PEM file with the certificate chain"),
     Setting::optional("tls.key", "a PEM file with the private key"),
+    Setting::list(
+        "trusted_proxies",
+        "addresses and networks such as 10.0.0.0/8, with commas between",
+    ),
     Setting::new(
         "workers",
         "0",
@@ -121,6 +132,11 @@ pub const SETTINGS: &[Setting] = &[
     ),
     Setting::new("log_format", "json", "json or text"),
 ];
+
+/// Every setting there is.
+pub fn settings() -> impl Iterator<Item = &'static Setting> {
+    SETTINGS.iter().chain(people::SETTINGS)
+}
 
 impl Settings {
     /// Reads all settings.
@@ -171,6 +187,10 @@ impl Settings {
             })?,
             rotation: rotation(layers)?,
             tls: tls(layers)?,
+            people: people::read(layers)?,
+            trusted_proxies: layers
+                .parse_optional("trusted_proxies", |text| text.parse().map_err(display))?
+                .unwrap_or_default(),
             workers: if workers == 0 {
                 available_cores()
             } else {
@@ -224,10 +244,6 @@ fn rotation(layers: &Layers) -> Result<RotationPolicy, ConfigError> {
         })
     })?;
     let retention = tokensmith_verify::MAX_ACCESS_TOKEN_LIFETIME + CLOCK_SKEW;
-    let delta = |duration: Duration| {
-        // Ten years at most, so this cannot overflow.
-        chrono::TimeDelta::from_std(duration).unwrap_or(chrono::TimeDelta::MAX)
-    };
     Ok(RotationPolicy {
         rotation_period: delta(rotation_period),
         lead_time: delta(lead_time),
@@ -278,6 +294,11 @@ fn duration(text: &str, range: std::ops::RangeInclusive<Duration>) -> Result<Dur
     } else {
         Err("out of range".to_owned())
     }
+}
+
+/// Ten years at most, so this cannot overflow.
+fn delta(duration: Duration) -> chrono::TimeDelta {
+    chrono::TimeDelta::from_std(duration).unwrap_or(chrono::TimeDelta::MAX)
 }
 
 fn at_least(given: Duration, least: Duration, what: &str) -> Result<Duration, String> {

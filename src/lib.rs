@@ -3,6 +3,7 @@
 //!
 //! `ARCHITECTURE.md` walks through the layers; imports point inward, and a test checks it.
 
+pub mod accounts;
 pub mod admin;
 pub mod app;
 pub mod cli;

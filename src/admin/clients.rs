@@ -7,6 +7,7 @@ use chrono::TimeDelta;
 use super::AdminError;
 use super::keys::KeyAdministration;
 use crate::domain::Timestamp;
+use crate::domain::audit::{AuditKind, AuditRecord, Origin};
 use crate::domain::client::{Client, ClientMetadata, ClientSecret};
 use crate::domain::client_registration;
 use crate::domain::id::ClientId;
@@ -42,8 +43,8 @@ pub struct ClientAdministration {
 pub struct ClientWithSecret {
     /// The client.
     pub client: Client,
-    /// Its new secret.
-    pub secret: String,
+    /// Its new secret; `None` for a public client, which has none.
+    pub secret: Option<String>,
 }
 
 /// How to rotate a secret.
@@ -56,7 +57,7 @@ pub struct RotationWish {
 }
 
 impl ClientAdministration {
-    /// Registers a client and makes its first secret.
+    /// Registers a client and makes its first secret, unless it is a public client.
     ///
     /// # Errors
     /// When the registration breaks a rule or the id is taken.
@@ -64,46 +65,51 @@ impl ClientAdministration {
         &self,
         id: Option<ClientId>,
         metadata: ClientMetadata,
+        origin: &Origin,
         now: Timestamp,
     ) -> Result<ClientWithSecret, AdminError> {
-        let (secret, secret_id, digest) = self.mint.mint_client_secret()?;
-        let secret_record = NewSecret {
-            id: secret_id,
-            digest,
+        let minted = if metadata.is_public() {
+            None
+        } else {
+            Some(self.mint.mint_client_secret()?)
         };
-        let client = self
-            .create_with_secret(id, metadata, secret_record, now)
-            .await?;
-        Ok(ClientWithSecret { client, secret })
-    }
-
-    /// Registers a client whose secret is known already.
-    ///
-    /// # Errors
-    /// As [`Self::create`].
-    pub async fn create_with_secret(
-        &self,
-        id: Option<ClientId>,
-        metadata: ClientMetadata,
-        secret: NewSecret,
-        now: Timestamp,
-    ) -> Result<Client, AdminError> {
+        let (text, secret) = minted
+            .map(|(text, id, digest)| (text, NewSecret { id, digest }))
+            .unzip();
         let id = match id {
             Some(id) => id,
             None => self.invent_id()?,
         };
-        client_registration::check(&id, &metadata, &self.issuer)?;
-        self.keys.ensure_signer(metadata.access_token_alg).await?;
         let new = NewClient {
-            id: id.clone(),
+            id,
             metadata,
             secret,
         };
-        match self.store.create_client(&new, now).await? {
+        let client = self.register(new, origin, now).await?;
+        let secret = text;
+        Ok(ClientWithSecret { client, secret })
+    }
+
+    /// Registers a client whose secret, where it has one, is known already.
+    ///
+    /// # Errors
+    /// As [`Self::create`].
+    pub async fn register(
+        &self,
+        new: NewClient,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<Client, AdminError> {
+        client_registration::check(&new.id, &new.metadata, &self.issuer)?;
+        self.keys
+            .ensure_signer(new.metadata.access_token_alg)
+            .await?;
+        let record = self.record(AuditKind::ClientCreated, &new.id, origin, now)?;
+        match self.store.create_client(&new, &record).await? {
             // Not read back: once it is committed, nothing may keep the secret from its owner.
             ClientChange::Changed => Ok(registered(new, now)),
             ClientChange::Unchanged | ClientChange::NoSuchClient => {
-                Err(AdminError::ClientExists(id))
+                Err(AdminError::ClientExists(new.id))
             }
         }
     }
@@ -139,9 +145,16 @@ impl ClientAdministration {
         &self,
         id: &ClientId,
         enabled: bool,
+        origin: &Origin,
         now: Timestamp,
     ) -> Result<Client, AdminError> {
-        match self.store.set_client_enabled(id, enabled, now).await? {
+        let kind = if enabled {
+            AuditKind::ClientEnabled
+        } else {
+            AuditKind::ClientDisabled
+        };
+        let record = self.record(kind, id, origin, now)?;
+        match self.store.set_client_enabled(id, enabled, &record).await? {
             ClientChange::Changed | ClientChange::Unchanged => self.show(id).await,
             ClientChange::NoSuchClient => Err(AdminError::NoSuchClient(id.clone())),
         }
@@ -150,13 +163,20 @@ impl ClientAdministration {
     /// Gives a client a further secret and plans the end of the older one.
     ///
     /// # Errors
-    /// When two secrets are live already and the wish is not to force it.
+    /// When two secrets are live already and the wish is not to force it, or when the client is
+    /// public.
     pub async fn rotate_secret(
         &self,
         id: &ClientId,
         wish: RotationWish,
+        origin: &Origin,
         now: Timestamp,
     ) -> Result<ClientWithSecret, AdminError> {
+        // Nothing turns one kind of client into the other, so this holds until the client is
+        // deleted; and a secret of a public client would open nothing.
+        if self.show(id).await?.is_public() {
+            return Err(AdminError::NoSecretToRotate(id.clone()));
+        }
         let (secret, secret_id, digest) = self.mint.mint_client_secret()?;
         let order = SecretRotationOrder {
             secret: NewSecret {
@@ -166,10 +186,11 @@ impl ClientAdministration {
             others_end_at: now + wish.overlap,
             force: wish.force,
         };
-        match self.store.rotate_client_secret(id, &order, now).await? {
+        let record = self.record(AuditKind::ClientSecretRotated, id, origin, now)?;
+        match self.store.rotate_client_secret(id, &order, &record).await? {
             SecretRotation::Rotated(client) => Ok(ClientWithSecret {
                 client: *client,
-                secret,
+                secret: Some(secret),
             }),
             SecretRotation::TwoAreLive => Err(AdminError::TwoSecretsAreLive(id.clone())),
             SecretRotation::NoSuchClient => Err(AdminError::NoSuchClient(id.clone())),
@@ -180,13 +201,30 @@ impl ClientAdministration {
     ///
     /// # Errors
     /// When there is none of that id.
-    pub async fn delete(&self, id: &ClientId, now: Timestamp) -> Result<(), AdminError> {
-        match self.store.delete_client(id, now).await? {
+    pub async fn delete(
+        &self,
+        id: &ClientId,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<(), AdminError> {
+        let record = self.record(AuditKind::ClientDeleted, id, origin, now)?;
+        match self.store.delete_client(id, &record).await? {
             ClientChange::Changed => Ok(()),
             ClientChange::Unchanged | ClientChange::NoSuchClient => {
                 Err(AdminError::NoSuchClient(id.clone()))
             }
         }
+    }
+
+    fn record(
+        &self,
+        kind: AuditKind,
+        id: &ClientId,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<AuditRecord, AdminError> {
+        let record = AuditRecord::new(kind, origin, now, &*self.entropy)?;
+        Ok(record.about_client(id))
     }
 
     /// `c-` and 16 hexadecimal digits: short, and no UUID.
@@ -200,18 +238,18 @@ impl ClientAdministration {
 
 /// A client as it is right after its registration.
 fn registered(new: NewClient, now: Timestamp) -> Client {
-    let secret = ClientSecret {
-        id: new.secret.id,
-        digest: new.secret.digest,
+    let secret = new.secret.map(|secret| ClientSecret {
+        id: secret.id,
+        digest: secret.digest,
         created_at: now,
         expires_at: None,
         last_used_at: None,
-    };
+    });
     Client {
         id: new.id,
         metadata: new.metadata,
         created_at: now,
         disabled_at: None,
-        secrets: vec![secret],
+        secrets: secret.into_iter().collect(),
     }
 }

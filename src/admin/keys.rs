@@ -8,10 +8,11 @@ use std::sync::Arc;
 use super::AdminError;
 use crate::domain::Timestamp;
 use crate::domain::algorithm::Algorithm;
+use crate::domain::audit::{AuditKind, AuditRecord, Origin};
 use crate::domain::id::Kid;
 use crate::domain::key::SigningKey;
 use crate::domain::key_schedule::{Activation, KeyChain, KeyPlan, PlannedKey, RotationPolicy};
-use crate::domain::ports::{Clock, KeyMaterial, KeyTransition, KeyVault, Store};
+use crate::domain::ports::{Clock, Entropy, KeyMaterial, KeyTransition, KeyVault, Store};
 
 /// How many keys of one algorithm may be published. Four algorithms stay well below the 64 keys
 /// that `tokensmith-verify` takes.
@@ -31,6 +32,8 @@ pub struct KeyAdministration {
     pub policy: RotationPolicy,
     /// The time at which a plan is applied, which making a key pair may have put off.
     pub clock: Arc<dyn Clock>,
+    /// For the ids of audit records.
+    pub entropy: Arc<dyn Entropy>,
 }
 
 impl KeyAdministration {
@@ -49,7 +52,7 @@ impl KeyAdministration {
     pub async fn upkeep(&self, algorithm: Algorithm) -> Result<(), AdminError> {
         let plan =
             |keys: &[SigningKey], now| Ok(KeyChain::of(keys, algorithm).upkeep(now, &self.policy));
-        self.change(None, plan).await?;
+        self.change(None, &Origin::SYSTEM, plan).await?;
         Ok(())
     }
 
@@ -73,13 +76,14 @@ impl KeyAdministration {
         &self,
         algorithm: Algorithm,
         activation: Activation,
+        origin: &Origin,
     ) -> Result<Vec<SigningKey>, AdminError> {
         let plan = |keys: &[SigningKey], now| {
             let chain = KeyChain::of(keys, algorithm);
             refuse_too_many(&chain, now)?;
             Ok(chain.rotate(now, activation, &self.policy))
         };
-        self.change(None, plan).await
+        self.change(None, origin, plan).await
     }
 
     /// Takes a key pair in PEM into the chain of its algorithm.
@@ -91,6 +95,7 @@ impl KeyAdministration {
         pem: &str,
         algorithm: Algorithm,
         activation: Activation,
+        origin: &Origin,
     ) -> Result<Vec<SigningKey>, AdminError> {
         let material = self.vault.import(pem, algorithm)?;
         let kid = material.kid.clone();
@@ -102,14 +107,14 @@ impl KeyAdministration {
             refuse_too_many(&chain, now)?;
             Ok(chain.import(now, activation, &self.policy))
         };
-        self.change(Some(material), plan).await
+        self.change(Some(material), origin, plan).await
     }
 
     /// Withdraws a key at once; another takes its place if it was signing.
     ///
     /// # Errors
     /// When there is no such live key.
-    pub async fn revoke(&self, kid: &Kid) -> Result<Vec<SigningKey>, AdminError> {
+    pub async fn revoke(&self, kid: &Kid, origin: &Origin) -> Result<Vec<SigningKey>, AdminError> {
         let plan = |keys: &[SigningKey], now| {
             keys.iter()
                 .find(|key| key.kid == *kid)
@@ -117,7 +122,7 @@ impl KeyAdministration {
                 .and_then(|chain| chain.revoke(kid, now, &self.policy))
                 .ok_or_else(|| AdminError::NoSuchKey(kid.clone()))
         };
-        self.change(None, plan).await
+        self.change(None, origin, plan).await
     }
 
     /// Plans and applies until the plan meets the keys it was made for; answers the keys after it.
@@ -127,6 +132,7 @@ impl KeyAdministration {
     async fn change(
         &self,
         mut material: Option<KeyMaterial>,
+        origin: &Origin,
         plan: impl Fn(&[SigningKey], Timestamp) -> Result<KeyPlan, AdminError> + Send + Sync,
     ) -> Result<Vec<SigningKey>, AdminError> {
         for _ in 0..ATTEMPTS {
@@ -150,9 +156,12 @@ impl KeyAdministration {
                 revoke: plan.revoke,
                 destroy_private: plan.destroy_private,
             };
+            let kind = AuditKind::SigningKeysChanged;
+            let record = AuditRecord::new(kind, origin, now, &*self.entropy)?
+                .with_detail(describe(&transition));
             if self
                 .store
-                .change_signing_keys(&transition, seen, now)
+                .change_signing_keys(&transition, seen, &record)
                 .await?
             {
                 return self.list().await;
@@ -166,6 +175,22 @@ impl KeyAdministration {
         let made = tokio::task::spawn_blocking(move || vault.generate(algorithm));
         Ok(made.await.map_err(|_| AdminError::Cancelled)??)
     }
+}
+
+/// Which keys come, move and go, for the audit log.
+fn describe(transition: &KeyTransition) -> String {
+    let made = transition.insert.iter().map(|key| ("made", &key.kid));
+    let moved = transition.reschedule.iter();
+    let moved = moved.map(|(kid, _)| ("rescheduled", kid));
+    let revoked = transition.revoke.iter().map(|kid| ("revoked", kid));
+    let destroyed = transition.destroy_private.iter();
+    let destroyed = destroyed.map(|kid| ("destroyed", kid));
+    made.chain(moved)
+        .chain(revoked)
+        .chain(destroyed)
+        .map(|(what, kid)| format!("{what} {kid}"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn refuse_too_many(chain: &KeyChain<'_>, now: Timestamp) -> Result<(), AdminError> {

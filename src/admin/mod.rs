@@ -6,6 +6,7 @@ pub mod view;
 
 use std::sync::Arc;
 
+use crate::accounts::Accounts;
 use crate::domain::client_registration::InvalidRegistration;
 use crate::domain::id::{ClientId, InvalidClientId, Kid};
 use crate::domain::ports::{Clock, KeyVaultError, NoEntropy, Store, StoreError};
@@ -16,6 +17,8 @@ use keys::KeyAdministration;
 /// All use cases of administrators.
 #[derive(Clone)]
 pub struct Administration {
+    /// People, their sessions and the audit log.
+    pub accounts: Accounts,
     /// Clients.
     pub clients: ClientAdministration,
     /// Signing keys.
@@ -44,6 +47,9 @@ pub enum AdminError {
          the rotation, which ends the older one at once"
     )]
     TwoSecretsAreLive(ClientId),
+    /// A public client has nothing to rotate.
+    #[error("client {0} is public: it has no secret to rotate")]
+    NoSecretToRotate(ClientId),
     /// There is no such key, or it is revoked already.
     #[error("there is no live key {0}")]
     NoSuchKey(Kid),

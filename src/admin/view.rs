@@ -32,12 +32,13 @@ pub struct SecretView {
     last_used_at: Option<Timestamp>,
 }
 
-/// A client with the secret that was just made for it. Without `Debug`.
+/// A client with the secret that was just made for it, if it has one. Without `Debug`.
 #[derive(Serialize)]
 pub struct ClientWithSecretView {
     #[serde(flatten)]
     client: ClientView,
-    client_secret: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_secret: Option<String>,
 }
 
 /// A key without its private half.

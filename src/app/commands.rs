@@ -30,6 +30,18 @@ async fn run(command: Command) -> Result<(), Failure> {
             let administration = open(command.settings(), command.is_first_step()).await?;
             cli::client::run(command, &administration).await
         }
+        Command::User(command) => {
+            let administration = open(command.settings(), command.is_first_step()).await?;
+            cli::user::run(command, &administration).await
+        }
+        Command::Session(command) => {
+            let administration = open(command.settings(), false).await?;
+            cli::session::run(command, &administration).await
+        }
+        Command::Audit(command) => {
+            let administration = open(command.settings(), false).await?;
+            cli::audit::run(command, &administration).await
+        }
         Command::Keys(command) => {
             let administration = open(command.settings(), command.is_first_step()).await?;
             cli::keys::run(command, &administration).await
@@ -57,12 +69,8 @@ async fn dev(arguments: &SettingsArgs) -> Result<(), Failure> {
     let settings = arguments.load()?;
     let _logs = start_logs(&settings)?;
     let application = Application::build(&settings, Purpose::Development).await?;
-    let secret = application.seed_demo_client().await?;
-    cli::dev::welcome(
-        application.url(),
-        application.issuer().as_str(),
-        secret.as_deref(),
-    )?;
+    let demo = application.seed_demo().await?;
+    cli::dev::welcome(application.url(), application.issuer().as_str(), &demo)?;
     Ok(application.run_until_stopped().await?)
 }
 

@@ -9,12 +9,13 @@ use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use tokio::time::timeout;
 
-use super::{Installation, Parts, StartError, demo_client, tls};
+use super::{Installation, Parts, StartError, demo, tls};
+use crate::cli::dev::DemoCredentials;
 use crate::config::{ConfigError, Settings};
 use crate::domain::issuer::Issuer;
 use crate::grants::TokenService;
-use crate::http::{self, Endpoints};
-use crate::replica::{ClientCache, KeyRing, Replica};
+use crate::http::{self, Endpoints, Network};
+use crate::replica::{KeyRing, Replica};
 
 /// How long a client may take to send the head of a request.
 const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -93,15 +94,14 @@ impl Application {
         &self.url
     }
 
-    /// Registers the demo client on a database without clients; answers its secret while the
-    /// client still has that one.
+    /// Seeds an empty database with something to try; answers what can be tried.
     ///
     /// # Errors
     /// When the database does not do it.
-    pub async fn seed_demo_client(&self) -> Result<Option<String>, StartError> {
-        let secret = demo_client::seed(&self.parts).await?;
+    pub async fn seed_demo(&self) -> Result<DemoCredentials, StartError> {
+        let demo = demo::seed(&self.parts).await?;
         self.replica.refresh().await?;
-        Ok(secret)
+        Ok(demo)
     }
 
     /// The issuer of the tokens.
@@ -133,6 +133,10 @@ impl Application {
         upkeep.abort();
         let tidy_up = async {
             self.replica.write_secret_uses().await;
+            self.replica.write_session_uses().await;
+            if let Err(error) = self.replica.seal_audit_log().await {
+                tracing::warn!(%error, "the audit log is sealed at the next start");
+            }
             self.parts.administration.store.close().await;
         };
         if timeout(TIDY_UP, tidy_up).await.is_err() {
@@ -158,9 +162,9 @@ async fn start_replica(parts: &Parts) -> Result<Replica, StartError> {
         metrics.signing.clone(),
     );
     let replica = Replica::start(
-        Arc::new(ClientCache::default()),
         Arc::new(ring),
         parts.administration.keys.clone(),
+        parts.administration.accounts.trail.clone(),
         Arc::clone(&parts.administration.clock),
         metrics,
     );
@@ -171,17 +175,25 @@ fn endpoints(settings: &Settings, parts: &Parts, replica: &Replica) -> Endpoints
     let service = TokenService {
         issuer: parts.issuer.clone(),
         access_token_lifetime: settings.access_token_ttl,
+        session_policy: settings.people.sessions,
+        signup: settings.people.signup,
         clients: Arc::clone(&replica.clients) as _,
         secrets: Arc::clone(&parts.mint) as _,
         keys: Arc::clone(&replica.keys) as _,
+        reader: Arc::clone(&replica.keys) as _,
         entropy: Arc::clone(&parts.entropy),
+        accounts: parts.administration.accounts.clone(),
+        memory: Arc::clone(&replica.sessions) as _,
     };
     Endpoints::new(
         service,
         parts.administration.clone(),
         replica.clone(),
         parts.metrics.clone(),
-        settings.jwks_max_age,
+        Network {
+            jwks_max_age: settings.jwks_max_age,
+            trusted_proxies: settings.trusted_proxies.clone(),
+        },
     )
 }
 

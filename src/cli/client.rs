@@ -1,25 +1,26 @@
 //! `tokensmith client`
 
+mod create;
+mod facts;
+
 use chrono::TimeDelta;
 use clap::{Args, Subcommand};
-use serde_json::{Map, Value};
-use tokensmith_verify::ScopeSet;
 
 use super::settings_args::SettingsArgs;
 use super::{Failure, output};
 use crate::admin::Administration;
 use crate::admin::clients::{ClientWithSecret, MOST_OVERLAP, RotationWish};
 use crate::admin::view::{ClientView, ClientWithSecretView};
-use crate::domain::Timestamp;
-use crate::domain::algorithm::Algorithm;
-use crate::domain::client::{Client, ClientAuthMethod, ClientMetadata, GrantType};
+use crate::domain::audit::Origin;
+use crate::domain::client::Client;
 use crate::domain::id::ClientId;
-use crate::domain::resource::Resource;
+
+pub use create::CreateArgs;
 
 /// `tokensmith client`
 #[derive(Subcommand)]
 pub enum ClientCommand {
-    /// Register a client and print its secret, this once
+    /// Register a client and print its secret, if it has one, this once
     Create(Box<CreateArgs>),
     /// List the clients
     List(ListArgs),
@@ -33,43 +34,6 @@ pub enum ClientCommand {
     RotateSecret(RotateArgs),
     /// Delete a client and its secrets
     Delete(OneArgs),
-}
-
-/// `tokensmith client create`
-#[derive(Args)]
-pub struct CreateArgs {
-    /// The client id; one is made up when absent
-    #[arg(long, allow_hyphen_values = true)]
-    id: Option<ClientId>,
-    /// A name for people
-    #[arg(long)]
-    name: Option<String>,
-    /// A grant that the client may use (repeatable): `client_credentials`
-    #[arg(long, value_name = "GRANT", required = true)]
-    grant: Vec<GrantType>,
-    /// The scopes that the client may ask for, separated by spaces
-    #[arg(long, value_name = "SCOPES")]
-    scope: Option<ScopeSet>,
-    /// An API that the client may ask tokens for (repeatable; the first is the default)
-    #[arg(long, value_name = "URI")]
-    audience: Vec<Resource>,
-    /// How the client presents its secret; either way when absent
-    #[arg(long, value_name = "client_secret_basic|client_secret_post")]
-    auth_method: Option<ClientAuthMethod>,
-    /// Lifetime of access tokens, such as 90s or 10m
-    #[arg(long, value_name = "DURATION", value_parser = parse_seconds)]
-    access_token_ttl: Option<u32>,
-    /// What signs the access tokens
-    #[arg(long, value_name = "RS256|PS256|ES256|Ed25519", default_value_t)]
-    access_token_alg: Algorithm,
-    /// A fixed claim for the access tokens (repeatable): a name and JSON, or a name and text
-    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_claim)]
-    claim: Vec<(String, Value)>,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    settings: SettingsArgs,
 }
 
 /// `tokensmith client list`
@@ -147,23 +111,15 @@ pub async fn run(command: ClientCommand, administration: &Administration) -> Res
 }
 
 async fn create(arguments: CreateArgs, administration: &Administration) -> Result<(), Failure> {
-    let metadata = ClientMetadata {
-        client_name: arguments.name,
-        grant_types: arguments.grant.into_iter().collect(),
-        scope: arguments.scope.unwrap_or_default(),
-        audiences: arguments.audience,
-        token_endpoint_auth_method: arguments.auth_method,
-        access_token_ttl: arguments.access_token_ttl,
-        access_token_alg: arguments.access_token_alg,
-        access_token_claims: Map::from_iter(arguments.claim),
-    };
     let now = administration.clock.now();
+    let json = arguments.json;
+    let (id, metadata) = arguments.registration();
     show_secret(
         administration
             .clients
-            .create(arguments.id, metadata, now)
+            .create(id, metadata, &Origin::COMMAND_LINE, now)
             .await?,
-        arguments.json,
+        json,
     )
 }
 
@@ -210,7 +166,7 @@ async fn set_enabled(
     show(
         administration
             .clients
-            .set_enabled(&one.id, enabled, now)
+            .set_enabled(&one.id, enabled, &Origin::COMMAND_LINE, now)
             .await?,
         one.json,
     )
@@ -231,7 +187,7 @@ async fn rotate_secret(
     let now = administration.clock.now();
     let rotated = administration
         .clients
-        .rotate_secret(&arguments.one.id, wish, now)
+        .rotate_secret(&arguments.one.id, wish, &Origin::COMMAND_LINE, now)
         .await?;
     show_secret(rotated, arguments.one.json)
 }
@@ -239,7 +195,7 @@ async fn rotate_secret(
 async fn delete(one: &OneArgs, administration: &Administration) -> Result<(), Failure> {
     administration
         .clients
-        .delete(&one.id, administration.clock.now())
+        .delete(&one.id, &Origin::COMMAND_LINE, administration.clock.now())
         .await?;
     if one.json {
         return Ok(output::json(
@@ -255,8 +211,10 @@ fn show_secret(created: ClientWithSecret, json: bool) -> Result<(), Failure> {
     }
     let ClientWithSecret { client, secret } = created;
     show(client, false)?;
-    output::line(&format!("client_secret  {secret}"))?;
-    output::error_line("Keep the secret now: it is not shown again.");
+    if let Some(secret) = secret {
+        output::line(&format!("client_secret  {secret}"))?;
+        output::error_line("Keep the secret now: it is not shown again.");
+    }
     Ok(())
 }
 
@@ -264,68 +222,8 @@ fn show(client: Client, json: bool) -> Result<(), Failure> {
     if json {
         return Ok(output::json(&ClientView::from(client))?);
     }
-    let metadata = &client.metadata;
-    let names = |names: Vec<String>| names.join(" ");
-    let mut facts = vec![
-        ("client_id", client.id.to_string()),
-        ("name", metadata.client_name.clone().unwrap_or_default()),
-        (
-            "state",
-            client
-                .disabled_at
-                .map_or("enabled".into(), |at| format!("disabled since {at}")),
-        ),
-        (
-            "grants",
-            names(
-                metadata
-                    .grant_types
-                    .iter()
-                    .map(ToString::to_string)
-                    .collect(),
-            ),
-        ),
-        ("scope", metadata.scope.to_string()),
-        (
-            "audiences",
-            names(metadata.audiences.iter().map(ToString::to_string).collect()),
-        ),
-        ("signed with", metadata.access_token_alg.to_string()),
-        ("created", client.created_at.to_rfc3339()),
-    ];
-    facts.extend(client.secrets.iter().map(|secret| {
-        let day = |instant: Option<Timestamp>| {
-            instant.map_or_else(|| "never".to_owned(), |instant| instant.to_rfc3339())
-        };
-        let (ends, used) = (day(secret.expires_at), day(secret.last_used_at));
-        let made = secret.created_at.to_rfc3339();
-        (
-            "secret",
-            format!("{} made {made}, ends {ends}, last used {used}", secret.id),
-        )
-    }));
-    for (name, value) in facts.iter().filter(|(_, value)| !value.is_empty()) {
+    for (name, value) in facts::of(&client) {
         output::line(&format!("{name:13}  {value}"))?;
     }
     Ok(())
-}
-
-fn parse_seconds(text: &str) -> Result<u32, String> {
-    if let Ok(seconds) = text.parse() {
-        return Ok(seconds);
-    }
-    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
-    if duration.subsec_nanos() != 0 {
-        return Err("is not a whole number of seconds".to_owned());
-    }
-    u32::try_from(duration.as_secs()).map_err(|_| "is too long".to_owned())
-}
-
-fn parse_claim(text: &str) -> Result<(String, Value), String> {
-    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
-    if name.is_empty() {
-        return Err("the name is empty".to_owned());
-    }
-    let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
-    Ok((name.to_owned(), value))
 }

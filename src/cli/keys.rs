@@ -9,6 +9,7 @@ use super::settings_args::SettingsArgs;
 use super::{Failure, output};
 use crate::admin::{Administration, view};
 use crate::domain::algorithm::Algorithm;
+use crate::domain::audit::Origin;
 use crate::domain::id::Kid;
 use crate::domain::key::SigningKey;
 use crate::domain::key_schedule::Activation;
@@ -100,7 +101,10 @@ pub async fn run(command: KeysCommand, administration: &Administration) -> Resul
         KeysCommand::Rotate(arguments) => rotate(&arguments, administration).await,
         KeysCommand::Import(arguments) => import(&arguments, administration).await,
         KeysCommand::Revoke(arguments) => {
-            let keys = administration.keys.revoke(&arguments.kid).await?;
+            let keys = administration
+                .keys
+                .revoke(&arguments.kid, &Origin::COMMAND_LINE)
+                .await?;
             show(administration, &keys, arguments.keys.json)
         }
     }
@@ -109,7 +113,7 @@ pub async fn run(command: KeysCommand, administration: &Administration) -> Resul
 async fn rotate(arguments: &RotateArgs, administration: &Administration) -> Result<(), Failure> {
     let keys = administration
         .keys
-        .rotate(arguments.alg, arguments.activation())
+        .rotate(arguments.alg, arguments.activation(), &Origin::COMMAND_LINE)
         .await?;
     show(administration, &keys, arguments.keys.json)
 }
@@ -119,7 +123,7 @@ async fn import(arguments: &ImportArgs, administration: &Administration) -> Resu
     let rotate = &arguments.rotate;
     let keys = administration
         .keys
-        .import(&pem, rotate.alg, rotate.activation())
+        .import(&pem, rotate.alg, rotate.activation(), &Origin::COMMAND_LINE)
         .await?;
     show(administration, &keys, rotate.keys.json)
 }

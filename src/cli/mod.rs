@@ -1,6 +1,7 @@
 //! The command line, one file per command. Results go to standard output, logs and errors to
 //! standard error. Exit codes: 0 done, 1 failed, 2 bad usage.
 
+pub mod audit;
 pub mod client;
 pub mod completions;
 pub mod config;
@@ -8,11 +9,15 @@ pub mod dev;
 pub mod doctor;
 pub mod keys;
 mod output;
+mod person;
+pub mod session;
 mod settings_args;
 pub mod token;
+pub mod user;
 
 use clap::{Parser, Subcommand};
 
+use crate::accounts::AccountError;
 use crate::admin::AdminError;
 use crate::config::ConfigError;
 pub use settings_args::SettingsArgs;
@@ -35,6 +40,15 @@ pub enum Command {
     /// Register, list, disable and delete clients, and rotate their secrets.
     #[command(subcommand)]
     Client(client::ClientCommand),
+    /// Make, import, list, disable and delete accounts, and set passwords.
+    #[command(subcommand)]
+    User(user::UserCommand),
+    /// List and end the sessions of people.
+    #[command(subcommand)]
+    Session(session::SessionCommand),
+    /// Read the audit log, and prove that it is whole.
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// List, rotate, import and revoke signing keys.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
@@ -59,6 +73,9 @@ pub enum Failure {
     /// The administrative act was not done.
     #[error(transparent)]
     Admin(#[from] AdminError),
+    /// What was asked for about an account was not done.
+    #[error(transparent)]
+    Account(#[from] AccountError),
     /// Anything else.
     #[error("{0}")]
     Message(String),

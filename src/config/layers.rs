@@ -15,6 +15,8 @@ pub struct Setting {
     pub expected: &'static str,
     /// Whether the value is never shown.
     pub is_secret: bool,
+    /// Whether it may be an array in the file.
+    pub is_list: bool,
 }
 
 impl Setting {
@@ -24,10 +26,8 @@ impl Setting {
         expected: &'static str,
     ) -> Self {
         Self {
-            name,
             default: Some(default),
-            expected,
-            is_secret: false,
+            ..Self::optional(name, expected)
         }
     }
 
@@ -37,15 +37,21 @@ impl Setting {
             default: None,
             expected,
             is_secret: false,
+            is_list: false,
         }
     }
 
     pub(super) const fn secret(name: &'static str, expected: &'static str) -> Self {
         Self {
-            name,
-            default: None,
-            expected,
             is_secret: true,
+            ..Self::optional(name, expected)
+        }
+    }
+
+    pub(super) const fn list(name: &'static str, expected: &'static str) -> Self {
+        Self {
+            is_list: true,
+            ..Self::optional(name, expected)
         }
     }
 
@@ -197,7 +203,7 @@ pub(super) struct Layers(BTreeMap<&'static str, (String, Origin)>);
 impl Layers {
     pub(super) fn read(flags: &Flags, environment: &Environment) -> Result<Self, ConfigError> {
         let mut layers = Self(BTreeMap::new());
-        for setting in super::SETTINGS {
+        for setting in super::settings() {
             if let Some(default) = setting.default {
                 layers
                     .0
@@ -205,7 +211,7 @@ impl Layers {
             }
         }
         layers.read_file(flags, environment)?;
-        for setting in super::SETTINGS {
+        for setting in super::settings() {
             let variable = setting.variable();
             // An empty variable counts as unset, as in most shells and orchestrators.
             if let Some(value) = environment.get(&variable).filter(|value| !value.is_empty()) {
@@ -303,8 +309,7 @@ impl Layers {
     }
 
     pub(super) fn print(&self, database: &str) -> Vec<PrintedSetting> {
-        super::SETTINGS
-            .iter()
+        super::settings()
             .map(|setting| {
                 let given = self.0.get(setting.name);
                 let is_database = setting.name == "database_url";
@@ -325,7 +330,7 @@ impl Layers {
 }
 
 fn find(name: &str) -> Option<&'static Setting> {
-    super::SETTINGS.iter().find(|setting| setting.name == name)
+    super::settings().find(|setting| setting.name == name)
 }
 
 /// A value fit to be shown. A database URL that does not parse may still hold a password.
@@ -340,8 +345,7 @@ fn shown(name: &str, value: &str) -> String {
 }
 
 fn unknown(name: &str, path: &Path) -> ConfigError {
-    let nearest = super::SETTINGS
-        .iter()
+    let nearest = super::settings()
         .map(|setting| (distance(name, setting.name), setting.name))
         .min()
         .filter(|(distance, _)| *distance <= 3);
@@ -383,9 +387,19 @@ fn flatten(prefix: &str, table: &toml::Table, given: &mut Vec<(String, String)>)
         match value {
             toml::Value::Table(inner) => flatten(&name, inner, given),
             toml::Value::String(text) => given.push((name, text.clone())),
-            other => given.push((name, other.to_string())),
+            other => {
+                let text = joined(&name, other).unwrap_or_else(|| other.to_string());
+                given.push((name, text));
+            }
         }
     }
+}
+
+/// An array of strings, written as in a variable, for a setting that is a list.
+fn joined(name: &str, value: &toml::Value) -> Option<String> {
+    find(name).filter(|setting| setting.is_list)?;
+    let items: Option<Vec<_>> = value.as_array()?.iter().map(toml::Value::as_str).collect();
+    Some(items?.join(", "))
 }
 
 /// The parser's message without the excerpt of the file, which may hold a secret.

@@ -148,6 +148,44 @@ fn a_password_in_a_database_url_is_never_shown() {
 }
 
 #[test]
+fn trusted_proxies_are_a_text_or_an_array() {
+    let expected = "10.0.0.0/8, 2001:db8::1".parse().unwrap();
+    for file in [
+        "trusted_proxies = '10.0.0.0/8 2001:db8::1'",
+        "trusted_proxies = ['10.0.0.0/8', '2001:db8::1']",
+    ] {
+        let settings = load_file(file).unwrap();
+        assert_eq!(settings.trusted_proxies, expected, "{file}");
+    }
+    let variable = [("TOKENSMITH_TRUSTED_PROXIES", "10.0.0.0/8,2001:db8::1")].into();
+    assert_eq!(load(&variable).unwrap().trusted_proxies, expected);
+    for none in ["", "trusted_proxies = ''", "trusted_proxies = []"] {
+        let settings = load_file(none).unwrap();
+        assert_eq!(
+            settings.trusted_proxies,
+            TrustedProxies::default(),
+            "{none}"
+        );
+    }
+}
+
+#[test]
+fn a_wrong_proxy_is_named_with_its_place() {
+    assert_eq!(
+        error(&[("TOKENSMITH_TRUSTED_PROXIES", "::1, 10.0.0.0/33")].into()),
+        "trusted_proxies = \"::1, 10.0.0.0/33\" (from variable TOKENSMITH_TRUSTED_PROXIES) is not \
+         right, \"10.0.0.0/33\" is neither an address nor a network: expected addresses and \
+         networks such as 10.0.0.0/8, with commas between",
+    );
+    assert!(load_file("trusted_proxies = [10]").is_err());
+}
+
+#[test]
+fn an_array_is_for_lists_only() {
+    assert!(load_file("listen = ['127.0.0.1:1']").is_err());
+}
+
+#[test]
 fn two_places_for_the_master_key_contradict_each_other() {
     let both = [
         ("TOKENSMITH_MASTER_KEY", "x"),
@@ -166,7 +204,7 @@ fn variables_of_other_programs_are_left_alone() {
 #[test]
 fn every_setting_stands_in_the_page_of_defaults() {
     let page = include_str!("../../docs/defaults.md");
-    for setting in SETTINGS {
+    for setting in settings() {
         assert!(
             page.contains(&format!("`{}`", setting.name)),
             "{}",

@@ -85,16 +85,35 @@ pub fn demo_client_secret(master: &MasterKey) -> String {
     with_checksum(CLIENT_SECRET_PREFIX, &master.derive("demo-client-secret"))
 }
 
-fn with_checksum(prefix: &str, random: &[u8; 32]) -> String {
-    let mut secret = format!("{prefix}{}", URL_SAFE_NO_PAD.encode(random));
-    let checksum = digest::digest(&digest::SHA256, secret.as_bytes());
-    secret.extend(
-        URL_SAFE_NO_PAD
-            .encode(checksum)
-            .chars()
-            .take(CHECKSUM_CHARACTERS),
-    );
-    secret
+/// The password of the person that `tokensmith dev` seeds. Derived, as above.
+#[must_use]
+pub fn demo_password(master: &MasterKey) -> String {
+    let derived = master.derive("demo-password");
+    let text = URL_SAFE_NO_PAD.encode(derived.get(..12).unwrap_or_default());
+    format!("demo-{text}")
+}
+
+/// Prefix, 43 characters for 32 bytes, 6 characters of checksum.
+pub(super) fn with_checksum(prefix: &str, random: &[u8; 32]) -> String {
+    let body = format!("{prefix}{}", URL_SAFE_NO_PAD.encode(random));
+    let checksum = checksum(&body);
+    body + &checksum
+}
+
+/// Whether a text has the shape of [`with_checksum`].
+pub(super) fn is_well_formed(prefix: &str, text: &str) -> bool {
+    let body_length = prefix.len() + 43;
+    text.starts_with(prefix)
+        && text
+            .split_at_checked(body_length)
+            .is_some_and(|(body, given)| checksum(body) == given)
+}
+
+fn checksum(body: &str) -> String {
+    let digest = digest::digest(&digest::SHA256, body.as_bytes());
+    let mut text = URL_SAFE_NO_PAD.encode(digest);
+    text.truncate(CHECKSUM_CHARACTERS);
+    text
 }
 
 #[cfg(test)]

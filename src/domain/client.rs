@@ -1,5 +1,7 @@
 //! A client (RFC 6749 §2) and its secrets.
 
+mod policy;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
@@ -12,7 +14,10 @@ use tokensmith_verify::ScopeSet;
 use super::Timestamp;
 use super::algorithm::Algorithm;
 use super::id::{ClientId, SecretId};
+use super::redirect_uri::RedirectUri;
 use super::resource::Resource;
+
+pub use policy::{AccessTokenFormat, PkcePolicy, UnknownAccessTokenFormat, UnknownPkcePolicy};
 
 /// A registered client with its live and expired secrets.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,7 +30,7 @@ pub struct Client {
     pub created_at: Timestamp,
     /// Since when it gets no tokens; `None` while it is enabled.
     pub disabled_at: Option<Timestamp>,
-    /// At most [`ClientSecret::MOST_LIVE`] of them are live.
+    /// At most [`ClientSecret::MOST_LIVE`] of them are live. A public client has none.
     pub secrets: Vec<ClientSecret>,
 }
 
@@ -43,13 +48,20 @@ impl Client {
         self.metadata.grant_types.contains(&grant)
     }
 
-    /// Whether the client may present its secret in this way. A client that registered no method
-    /// may use either.
+    /// Whether the client may authenticate in this way. A client that registered no method may
+    /// present its secret in either way, but not do without.
     #[must_use]
     pub fn accepts(&self, method: ClientAuthMethod) -> bool {
-        self.metadata
-            .token_endpoint_auth_method
-            .is_none_or(|registered| registered == method)
+        match self.metadata.token_endpoint_auth_method {
+            Some(registered) => registered == method,
+            None => method != ClientAuthMethod::None,
+        }
+    }
+
+    /// Whether the client cannot keep a secret, and so has none (RFC 6749 §2.1).
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        self.metadata.is_public()
     }
 }
 
@@ -71,31 +83,73 @@ pub struct ClientMetadata {
     /// its tokens is the issuer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub audiences: Vec<Resource>,
-    /// The one way in which it presents its secret; either way when absent.
+    /// The one way in which it presents its secret; either way when absent. With
+    /// [`ClientAuthMethod::None`] it is a public client and has no secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_endpoint_auth_method: Option<ClientAuthMethod>,
+    /// Where codes may be sent (RFC 6749 §3.1.2); at most 32, compared as
+    /// [`RedirectUri::matches`] says. None when absent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub redirect_uris: Vec<RedirectUri>,
+    /// Whether it belongs to whoever runs this server: it may take passwords itself, and nobody is
+    /// asked for consent. Not when absent.
+    #[serde(default)]
+    pub first_party: bool,
+    /// Whether its logins must use PKCE; they must when absent.
+    #[serde(default)]
+    pub pkce: PkcePolicy,
     /// Lifetime of its access tokens in seconds, 1 to 3,600; the server's default when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_token_ttl: Option<u32>,
     /// The algorithm that signs its access tokens.
     #[serde(default)]
     pub access_token_alg: Algorithm,
+    /// What its access tokens look like; signed when absent.
+    #[serde(default)]
+    pub access_token_format: AccessTokenFormat,
     /// Fixed claims added to its access tokens.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub access_token_claims: Map<String, Value>,
+    /// How long its sessions live without being used, in seconds, 60 to ten years; the server's
+    /// default when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_idle_ttl: Option<u32>,
+    /// How long its sessions live at all, in seconds, 60 to ten years and not less than
+    /// `session_idle_ttl`; the server's default when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_ttl: Option<u32>,
+    /// Whether each use of a refresh token makes a new one; see [`Self::rotates_refresh_tokens`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotate_refresh_tokens: Option<bool>,
+    /// How long after a rotation the refresh token before may be repeated without its
+    /// `Idempotency-Key`, in seconds, 0 to 3,600; the server's default when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_window: Option<u32>,
+    /// The APIs in whose name it may introspect tokens (RFC 7662 §2.1). None when absent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resource_servers: Vec<Resource>,
 }
 
 impl ClientMetadata {
     /// The members that a request may have.
-    pub const MEMBERS: [&str; 8] = [
+    pub const MEMBERS: [&str; 17] = [
         "client_name",
         "grant_types",
         "scope",
         "audiences",
         "token_endpoint_auth_method",
+        "redirect_uris",
+        "first_party",
+        "pkce",
         "access_token_ttl",
         "access_token_alg",
+        "access_token_format",
         "access_token_claims",
+        "session_idle_ttl",
+        "session_ttl",
+        "rotate_refresh_tokens",
+        "retry_window",
+        "resource_servers",
     ];
 
     /// The lifetime of the client's access tokens.
@@ -103,6 +157,20 @@ impl ClientMetadata {
     pub fn access_token_lifetime(&self, default: Duration) -> Duration {
         self.access_token_ttl
             .map_or(default, |seconds| Duration::from_secs(seconds.into()))
+    }
+
+    /// Whether it registers a client that cannot keep a secret (RFC 6749 §2.1).
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        self.token_endpoint_auth_method == Some(ClientAuthMethod::None)
+    }
+
+    /// Whether each use of a refresh token makes a new one. Unless it is registered otherwise, it
+    /// does for public clients, where a stolen one would work for anybody (RFC 9700 §4.14.2), and
+    /// not for those that prove who they are (FAPI 2.0 Security Profile §5.3.2.1).
+    #[must_use]
+    pub fn rotates_refresh_tokens(&self) -> bool {
+        self.rotate_refresh_tokens.unwrap_or(self.is_public())
     }
 }
 
@@ -148,18 +216,28 @@ impl fmt::Debug for SecretDigest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GrantType {
+    /// RFC 6749 §4.1: a person has logged in.
+    AuthorizationCode,
+    /// RFC 6749 §6: that login goes on.
+    RefreshToken,
     /// RFC 6749 §4.4: a service acts for itself.
     ClientCredentials,
 }
 
 impl GrantType {
     /// Every grant.
-    pub const ALL: [Self; 1] = [Self::ClientCredentials];
+    pub const ALL: [Self; 3] = [
+        Self::AuthorizationCode,
+        Self::RefreshToken,
+        Self::ClientCredentials,
+    ];
 
     /// The `grant_type` value on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::AuthorizationCode => "authorization_code",
+            Self::RefreshToken => "refresh_token",
             Self::ClientCredentials => "client_credentials",
         }
     }
@@ -173,7 +251,10 @@ impl fmt::Display for GrantType {
 
 /// The text names no grant of this server.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("{0:?} is not a grant type of this server; it offers client_credentials")]
+#[error(
+    "{0:?} is not a grant type of this server; it offers authorization_code, refresh_token and \
+     client_credentials"
+)]
 pub struct UnknownGrantType(pub String);
 
 impl FromStr for GrantType {
@@ -187,19 +268,21 @@ impl FromStr for GrantType {
     }
 }
 
-/// How a client presents its secret (RFC 6749 §2.3.1, names of RFC 7591 §2).
+/// How a client authenticates (RFC 6749 §2.3.1, names of RFC 7591 §2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ClientAuthMethod {
-    /// In the `Authorization` header.
+    /// With its secret in the `Authorization` header.
     ClientSecretBasic,
-    /// In the form.
+    /// With its secret in the form.
     ClientSecretPost,
+    /// Not at all: a public client says who it is, and nobody can check it.
+    None,
 }
 
 impl ClientAuthMethod {
     /// Every method.
-    pub const ALL: [Self; 2] = [Self::ClientSecretBasic, Self::ClientSecretPost];
+    pub const ALL: [Self; 3] = [Self::ClientSecretBasic, Self::ClientSecretPost, Self::None];
 
     /// The name on the wire.
     #[must_use]
@@ -207,6 +290,7 @@ impl ClientAuthMethod {
         match self {
             Self::ClientSecretBasic => "client_secret_basic",
             Self::ClientSecretPost => "client_secret_post",
+            Self::None => "none",
         }
     }
 }
@@ -219,7 +303,9 @@ impl fmt::Display for ClientAuthMethod {
 
 /// The text names no authentication method of this server.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("{0:?} is not an authentication method; use client_secret_basic or client_secret_post")]
+#[error(
+    "{0:?} is not an authentication method; use client_secret_basic, client_secret_post or none"
+)]
 pub struct UnknownAuthMethod(pub String);
 
 impl FromStr for ClientAuthMethod {
@@ -230,5 +316,117 @@ impl FromStr for ClientAuthMethod {
             .into_iter()
             .find(|method| method.as_str() == name)
             .ok_or_else(|| UnknownAuthMethod(name.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(method: Option<ClientAuthMethod>) -> Client {
+        Client {
+            id: "phone".parse().unwrap(),
+            metadata: ClientMetadata {
+                token_endpoint_auth_method: method,
+                ..ClientMetadata::default()
+            },
+            created_at: Timestamp::UNIX_EPOCH,
+            disabled_at: None,
+            secrets: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn only_a_public_client_may_do_without_a_secret() {
+        use ClientAuthMethod::{ClientSecretBasic, ClientSecretPost};
+        let accepted = |registered: Option<ClientAuthMethod>| {
+            let client = client(registered);
+            ClientAuthMethod::ALL.map(|method| client.accepts(method))
+        };
+        assert_eq!(accepted(None), [true, true, false]);
+        assert_eq!(accepted(Some(ClientSecretBasic)), [true, false, false]);
+        assert_eq!(accepted(Some(ClientSecretPost)), [false, true, false]);
+        assert_eq!(accepted(Some(ClientAuthMethod::None)), [false, false, true]);
+        assert!(client(Some(ClientAuthMethod::None)).is_public());
+        assert!(!client(None).is_public() && !client(Some(ClientSecretPost)).is_public());
+    }
+
+    #[test]
+    fn refresh_tokens_of_public_clients_rotate_and_those_of_others_when_they_ask_for_it() {
+        let rotates = |method, wish| {
+            let mut client = client(method);
+            client.metadata.rotate_refresh_tokens = wish;
+            client.metadata.rotates_refresh_tokens()
+        };
+        assert!(rotates(Some(ClientAuthMethod::None), None));
+        assert!(rotates(None, Some(true)));
+        assert!(!rotates(None, None));
+        assert!(!rotates(None, Some(false)));
+    }
+
+    #[test]
+    fn what_an_older_release_stored_is_read_with_the_defaults() {
+        let stored = r#"{"grant_types":["client_credentials"],"access_token_alg":"RS256","new":1}"#;
+        let metadata: ClientMetadata = serde_json::from_str(stored).unwrap();
+        let expected = ClientMetadata {
+            grant_types: [GrantType::ClientCredentials].into(),
+            ..ClientMetadata::default()
+        };
+        assert_eq!(metadata, expected);
+        assert_eq!(metadata.pkce, PkcePolicy::Required);
+        assert_eq!(metadata.access_token_format, AccessTokenFormat::Jwt);
+        assert!(!metadata.first_party && metadata.redirect_uris.is_empty());
+    }
+
+    #[test]
+    fn every_member_may_be_in_a_request() {
+        let full = ClientMetadata {
+            client_name: Some("Phone".into()),
+            grant_types: GrantType::ALL.into(),
+            scope: "openid".parse().unwrap(),
+            audiences: vec!["https://api.example.com".parse().unwrap()],
+            token_endpoint_auth_method: Some(ClientAuthMethod::None),
+            redirect_uris: vec!["http://127.0.0.1/callback".parse().unwrap()],
+            first_party: true,
+            pkce: PkcePolicy::Optional,
+            access_token_ttl: Some(60),
+            access_token_alg: Algorithm::ES256,
+            access_token_format: AccessTokenFormat::Reference,
+            access_token_claims: Map::from_iter([("tier".to_owned(), Value::from(1))]),
+            session_idle_ttl: Some(60),
+            session_ttl: Some(60),
+            rotate_refresh_tokens: Some(true),
+            retry_window: Some(0),
+            resource_servers: vec!["https://api.example.com".parse().unwrap()],
+        };
+        let json = serde_json::to_value(&full).unwrap();
+        let written: BTreeSet<&str> = json
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .collect();
+        assert_eq!(written, ClientMetadata::MEMBERS.into());
+        let read: ClientMetadata = serde_json::from_value(json).unwrap();
+        assert_eq!(read, full);
+    }
+
+    #[test]
+    fn names_on_the_wire_are_the_same_as_text_and_as_json() {
+        fn check<T>(all: &[T])
+        where
+            T: FromStr + Copy + fmt::Debug + fmt::Display + PartialEq + Serialize,
+        {
+            for value in all {
+                let name = value.to_string();
+                assert_eq!(name.parse().ok(), Some(*value), "{name}");
+                assert_eq!(serde_json::to_value(value).unwrap(), name.as_str());
+            }
+            assert!("nonsense".parse::<T>().is_err());
+        }
+        check(&GrantType::ALL);
+        check(&ClientAuthMethod::ALL);
+        check(&PkcePolicy::ALL);
+        check(&AccessTokenFormat::ALL);
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use tokensmith_verify::{Audience, Claims, MAX_ACCESS_TOKEN_LIFETIME, REGISTERED_CLAIMS};
 
-use super::client::ClientMetadata;
+use super::client::{AccessTokenFormat, ClientMetadata, GrantType, PkcePolicy};
 use super::id::ClientId;
 use super::issuer::Issuer;
 
@@ -16,6 +16,18 @@ pub const MAX_TOKEN_BYTES: usize = 4096;
 
 /// Header and signature of the largest key (RSA-4096), both base64url, and the two dots.
 const TOKEN_OVERHEAD_BYTES: usize = 110 + 683 + 2;
+
+/// The most redirect URIs of one client.
+pub const MOST_REDIRECT_URIS: usize = 32;
+
+/// The longest that the refresh token before the current one may be repeated, in seconds: an hour.
+pub const MAX_RETRY_WINDOW: u32 = 3600;
+
+/// The shortest lifetime of a session, used or unused, in seconds: a minute.
+pub const MIN_SESSION_TTL: u32 = 60;
+
+/// The longest lifetime of a session, used or unused, in seconds: ten years.
+pub const MAX_SESSION_TTL: u32 = 315_360_000;
 
 /// Why a registration is refused.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -32,6 +44,62 @@ pub enum InvalidRegistration {
     /// The same audience twice.
     #[error("audience {0} is named twice")]
     DuplicateAudience(String),
+    /// The same redirect URI twice.
+    #[error("redirect URI {0} is named twice")]
+    DuplicateRedirectUri(String),
+    /// The same resource server twice.
+    #[error("resource server {0} is named twice")]
+    DuplicateResourceServer(String),
+    /// More than [`MOST_REDIRECT_URIS`].
+    #[error("a client has at most {MOST_REDIRECT_URIS} redirect URIs, not {0}")]
+    TooManyRedirectUris(usize),
+    /// Nowhere to send a code to, and no right to take passwords itself.
+    #[error("authorization_code needs at least one redirect URI, unless the client is first-party")]
+    NoRedirectUri,
+    /// A session begins with a login.
+    #[error("the grant refresh_token needs the grant authorization_code as well")]
+    RefreshWithoutLogin,
+    /// Whoever knows its id would get tokens.
+    #[error(
+        "a public client cannot have the grant client_credentials: it does not prove who it is \
+         (RFC 6749 section 4.4)"
+    )]
+    PublicService,
+    /// Nothing else binds its codes to it.
+    #[error("pkce cannot be optional for a public client (RFC 9700 section 2.1.1)")]
+    PublicWithoutPkce,
+    /// Nothing else tells a thief of its refresh token from itself.
+    #[error("rotate_refresh_tokens cannot be false for a public client (RFC 9700 section 4.14.2)")]
+    PublicWithoutRotation,
+    /// Anybody could ask about tokens in its name.
+    #[error(
+        "a public client cannot introspect tokens, so it has no resource_servers (RFC 7662 \
+         section 2.1)"
+    )]
+    PublicResourceServer,
+    /// A service has no session that the token could stand for.
+    #[error(
+        "access_token_format reference and the grant client_credentials do not go together: a \
+         reference token stands for a session"
+    )]
+    ReferenceWithoutSession,
+    /// More than [`MAX_RETRY_WINDOW`].
+    #[error("retry_window is 0 to {MAX_RETRY_WINDOW} seconds, not {0}")]
+    RetryWindow(u32),
+    /// Shorter than [`MIN_SESSION_TTL`] or longer than [`MAX_SESSION_TTL`].
+    #[error("session_idle_ttl is {MIN_SESSION_TTL} to {MAX_SESSION_TTL} seconds, not {0}")]
+    SessionIdleTtl(u32),
+    /// Shorter than [`MIN_SESSION_TTL`] or longer than [`MAX_SESSION_TTL`].
+    #[error("session_ttl is {MIN_SESSION_TTL} to {MAX_SESSION_TTL} seconds, not {0}")]
+    SessionTtl(u32),
+    /// Unused sessions would outlive used ones.
+    #[error("session_idle_ttl ({idle}) is at most session_ttl ({absolute})")]
+    IdleBeyondSession {
+        /// `session_idle_ttl`, in seconds.
+        idle: u32,
+        /// `session_ttl`, in seconds.
+        absolute: u32,
+    },
     /// A fixed claim with a name that the server or a standard gives a meaning.
     #[error("claim {0:?} has a meaning of its own and cannot be set")]
     ReservedClaim(String),
@@ -52,9 +120,6 @@ pub fn check(
     metadata: &ClientMetadata,
     issuer: &Issuer,
 ) -> Result<(), InvalidRegistration> {
-    if metadata.grant_types.is_empty() {
-        return Err(InvalidRegistration::NoGrant);
-    }
     if metadata
         .client_name
         .as_deref()
@@ -62,35 +127,114 @@ pub fn check(
     {
         return Err(InvalidRegistration::Name);
     }
-    if let Some(seconds) = metadata.access_token_ttl {
-        let lifetime = Duration::from_secs(seconds.into());
-        if lifetime.is_zero() || lifetime > MAX_ACCESS_TOKEN_LIFETIME {
-            return Err(InvalidRegistration::AccessTokenTtl(seconds));
-        }
-    }
-    for (position, audience) in metadata.audiences.iter().enumerate() {
-        if metadata
-            .audiences
-            .iter()
-            .take(position)
-            .any(|earlier| earlier == audience)
-        {
-            return Err(InvalidRegistration::DuplicateAudience(audience.to_string()));
-        }
-    }
-    let reserved = |name: &&String| REGISTERED_CLAIMS.contains(&name.as_str());
-    if let Some(name) = metadata.access_token_claims.keys().find(reserved) {
-        return Err(InvalidRegistration::ReservedClaim(name.clone()));
-    }
-    if !is_readable(
-        &Value::Object(metadata.access_token_claims.clone()),
-        MOST_DEPTH,
-    ) {
-        return Err(InvalidRegistration::ClaimsTooComplex);
-    }
+    check_grants(metadata)?;
+    check_public_client(metadata)?;
+    check_lists(metadata)?;
+    check_lifetimes(metadata)?;
+    check_claims(&metadata.access_token_claims)?;
     let bytes = largest_token_bytes(id, metadata, issuer);
     if bytes > MAX_TOKEN_BYTES {
         return Err(InvalidRegistration::TokenTooLarge(bytes));
+    }
+    Ok(())
+}
+
+fn check_grants(metadata: &ClientMetadata) -> Result<(), InvalidRegistration> {
+    let has = |grant| metadata.grant_types.contains(&grant);
+    if metadata.grant_types.is_empty() {
+        return Err(InvalidRegistration::NoGrant);
+    }
+    let logs_in = has(GrantType::AuthorizationCode);
+    if has(GrantType::RefreshToken) && !logs_in {
+        return Err(InvalidRegistration::RefreshWithoutLogin);
+    }
+    if logs_in && !metadata.first_party && metadata.redirect_uris.is_empty() {
+        return Err(InvalidRegistration::NoRedirectUri);
+    }
+    let is_reference = metadata.access_token_format == AccessTokenFormat::Reference;
+    if is_reference && has(GrantType::ClientCredentials) {
+        return Err(InvalidRegistration::ReferenceWithoutSession);
+    }
+    Ok(())
+}
+
+/// What a client that cannot prove who it is must not have.
+fn check_public_client(metadata: &ClientMetadata) -> Result<(), InvalidRegistration> {
+    if !metadata.is_public() {
+        return Ok(());
+    }
+    // RFC 6749 §4.4: the grant is for confidential clients only.
+    if metadata.grant_types.contains(&GrantType::ClientCredentials) {
+        return Err(InvalidRegistration::PublicService);
+    }
+    if metadata.pkce == PkcePolicy::Optional {
+        return Err(InvalidRegistration::PublicWithoutPkce);
+    }
+    if !metadata.rotates_refresh_tokens() {
+        return Err(InvalidRegistration::PublicWithoutRotation);
+    }
+    if !metadata.resource_servers.is_empty() {
+        return Err(InvalidRegistration::PublicResourceServer);
+    }
+    Ok(())
+}
+
+fn check_lists(metadata: &ClientMetadata) -> Result<(), InvalidRegistration> {
+    use InvalidRegistration as No;
+    if let Some(audience) = find_duplicate(&metadata.audiences) {
+        return Err(No::DuplicateAudience(audience.to_string()));
+    }
+    if let Some(uri) = find_duplicate(&metadata.redirect_uris) {
+        return Err(No::DuplicateRedirectUri(uri.to_string()));
+    }
+    if let Some(server) = find_duplicate(&metadata.resource_servers) {
+        return Err(No::DuplicateResourceServer(server.to_string()));
+    }
+    let redirect_uris = metadata.redirect_uris.len();
+    if redirect_uris > MOST_REDIRECT_URIS {
+        return Err(No::TooManyRedirectUris(redirect_uris));
+    }
+    Ok(())
+}
+
+fn find_duplicate<T: PartialEq>(items: &[T]) -> Option<&T> {
+    let mut places = items.iter().enumerate();
+    places
+        .find(|(place, item)| items.iter().take(*place).any(|earlier| earlier == *item))
+        .map(|(_, item)| item)
+}
+
+fn check_lifetimes(metadata: &ClientMetadata) -> Result<(), InvalidRegistration> {
+    use InvalidRegistration as No;
+    if let Some(seconds) = metadata.access_token_ttl {
+        let lifetime = Duration::from_secs(seconds.into());
+        if lifetime.is_zero() || lifetime > MAX_ACCESS_TOKEN_LIFETIME {
+            return Err(No::AccessTokenTtl(seconds));
+        }
+    }
+    if let Some(seconds) = metadata.retry_window.filter(|s| *s > MAX_RETRY_WINDOW) {
+        return Err(No::RetryWindow(seconds));
+    }
+    let is_out_of_bounds = |seconds: &u32| !(MIN_SESSION_TTL..=MAX_SESSION_TTL).contains(seconds);
+    if let Some(seconds) = metadata.session_idle_ttl.filter(is_out_of_bounds) {
+        return Err(No::SessionIdleTtl(seconds));
+    }
+    if let Some(seconds) = metadata.session_ttl.filter(is_out_of_bounds) {
+        return Err(No::SessionTtl(seconds));
+    }
+    match metadata.session_idle_ttl.zip(metadata.session_ttl) {
+        Some((idle, absolute)) if idle > absolute => Err(No::IdleBeyondSession { idle, absolute }),
+        _ => Ok(()),
+    }
+}
+
+fn check_claims(claims: &Map<String, Value>) -> Result<(), InvalidRegistration> {
+    let reserved = |name: &&String| REGISTERED_CLAIMS.contains(&name.as_str());
+    if let Some(name) = claims.keys().find(reserved) {
+        return Err(InvalidRegistration::ReservedClaim(name.clone()));
+    }
+    if !is_readable(&Value::Object(claims.clone()), MOST_DEPTH) {
+        return Err(InvalidRegistration::ClaimsTooComplex);
     }
     Ok(())
 }
@@ -120,8 +264,26 @@ fn is_display_name(name: &str) -> bool {
     (1..=100).contains(&length) && !name.chars().any(char::is_control)
 }
 
-/// The size of the token that carries everything the client may ask for.
+/// The size of the largest token that carries everything the client may ask for.
 fn largest_token_bytes(id: &ClientId, metadata: &ClientMetadata, issuer: &Issuer) -> usize {
+    let has = |grant| metadata.grant_types.contains(&grant);
+    let own = has(GrantType::ClientCredentials).then(|| claims_for_itself(id, metadata, issuer));
+    let of_person = has(GrantType::AuthorizationCode)
+        .then(|| claims_for_a_person(claims_for_itself(id, metadata, issuer)));
+    let payload = own
+        .into_iter()
+        .chain(of_person)
+        .map(|claims| serde_json::to_vec(&claims).map_or(usize::MAX / 8, |json| json.len()))
+        .max()
+        .unwrap_or_default();
+    TOKEN_OVERHEAD_BYTES + (payload * 4).div_ceil(3)
+}
+
+fn claims_for_itself(
+    id: &ClientId,
+    metadata: &ClientMetadata,
+    issuer: &Issuer,
+) -> Claims<Map<String, Value>> {
     let audience = Audience::try_from(
         metadata
             .audiences
@@ -130,7 +292,7 @@ fn largest_token_bytes(id: &ClientId, metadata: &ClientMetadata, issuer: &Issuer
             .collect::<Vec<_>>(),
     )
     .unwrap_or_else(|_| Audience::one(issuer.as_str()));
-    let claims: Claims<Map<String, Value>> = Claims {
+    Claims {
         iss: issuer.to_string(),
         sub: id.to_string(),
         aud: audience,
@@ -147,19 +309,34 @@ fn largest_token_bytes(id: &ClientId, metadata: &ClientMetadata, issuer: &Issuer
         cnf: None,
         act: None,
         custom: metadata.access_token_claims.clone(),
-    };
-    let payload = serde_json::to_vec(&claims).map_or(usize::MAX / 8, |json| json.len());
-    TOKEN_OVERHEAD_BYTES + (payload * 4).div_ceil(3)
+    }
+}
+
+/// The same token for somebody who has logged in with a second factor.
+fn claims_for_a_person(claims: Claims<Map<String, Value>>) -> Claims<Map<String, Value>> {
+    // People and sessions have UUIDs for ids.
+    let uuid = "0".repeat(36);
+    Claims {
+        sub: uuid.clone(),
+        sid: Some(uuid),
+        auth_time: Some(i64::from(u32::MAX)),
+        amr: vec!["pwd".to_owned(), "otp".to_owned()],
+        acr: Some("1".to_owned()),
+        ..claims
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
-    use super::super::client::GrantType;
+    use super::super::client::ClientAuthMethod;
     use super::*;
 
-    fn verdict(change: impl FnOnce(&mut ClientMetadata)) -> Result<(), InvalidRegistration> {
+    type Verdict = Result<(), InvalidRegistration>;
+
+    /// Of a service.
+    fn verdict(change: impl FnOnce(&mut ClientMetadata)) -> Verdict {
         let mut metadata = ClientMetadata {
             grant_types: [GrantType::ClientCredentials].into(),
             scope: "orders:read orders:write".parse().unwrap(),
@@ -167,8 +344,29 @@ mod tests {
             ..ClientMetadata::default()
         };
         change(&mut metadata);
+        checked(&metadata)
+    }
+
+    /// Of a web application with a server of its own.
+    fn web_verdict(change: impl FnOnce(&mut ClientMetadata)) -> Verdict {
+        verdict(|m| {
+            m.grant_types = [GrantType::AuthorizationCode, GrantType::RefreshToken].into();
+            m.redirect_uris = vec!["https://app.example.com/callback".parse().unwrap()];
+            change(m);
+        })
+    }
+
+    /// Of an app on a phone.
+    fn app_verdict(change: impl FnOnce(&mut ClientMetadata)) -> Verdict {
+        web_verdict(|m| {
+            m.token_endpoint_auth_method = Some(ClientAuthMethod::None);
+            change(m);
+        })
+    }
+
+    fn checked(metadata: &ClientMetadata) -> Verdict {
         let issuer = Issuer::parse("https://login.example.com").unwrap();
-        check(&"orders".parse().unwrap(), &metadata, &issuer)
+        check(&"orders".parse().unwrap(), metadata, &issuer)
     }
 
     #[test]
@@ -180,6 +378,157 @@ mod tests {
                 m.access_token_claims.insert("tier".into(), json!(1));
             }),
             Ok(())
+        );
+    }
+
+    #[test]
+    fn an_ordinary_application_is_accepted_with_and_without_a_secret() {
+        assert_eq!(web_verdict(|_| ()), Ok(()));
+        assert_eq!(web_verdict(|m| m.pkce = PkcePolicy::Optional), Ok(()));
+        assert_eq!(
+            web_verdict(|m| m.rotate_refresh_tokens = Some(false)),
+            Ok(())
+        );
+        assert_eq!(
+            web_verdict(|m| m.resource_servers = m.audiences.clone()),
+            Ok(())
+        );
+        assert_eq!(
+            web_verdict(|m| {
+                m.grant_types.insert(GrantType::ClientCredentials);
+            }),
+            Ok(()),
+        );
+        assert_eq!(app_verdict(|_| ()), Ok(()));
+        assert_eq!(
+            app_verdict(|m| m.rotate_refresh_tokens = Some(true)),
+            Ok(())
+        );
+        assert_eq!(
+            app_verdict(|m| m.access_token_format = AccessTokenFormat::Reference),
+            Ok(()),
+        );
+    }
+
+    #[test]
+    fn a_login_needs_somewhere_to_go_unless_the_application_is_our_own() {
+        assert_eq!(
+            web_verdict(|m| m.redirect_uris.clear()),
+            Err(InvalidRegistration::NoRedirectUri),
+        );
+        assert_eq!(
+            app_verdict(|m| {
+                m.redirect_uris.clear();
+                m.first_party = true;
+            }),
+            Ok(()),
+        );
+    }
+
+    #[test]
+    fn a_public_client_has_nothing_that_only_a_secret_would_protect() {
+        use InvalidRegistration as No;
+        assert_eq!(
+            app_verdict(|m| {
+                m.grant_types.insert(GrantType::ClientCredentials);
+            }),
+            Err(No::PublicService),
+        );
+        assert_eq!(
+            app_verdict(|m| m.pkce = PkcePolicy::Optional),
+            Err(No::PublicWithoutPkce),
+        );
+        assert_eq!(
+            app_verdict(|m| m.rotate_refresh_tokens = Some(false)),
+            Err(No::PublicWithoutRotation),
+        );
+        assert_eq!(
+            app_verdict(|m| m.resource_servers = m.audiences.clone()),
+            Err(No::PublicResourceServer),
+        );
+    }
+
+    #[test]
+    fn grants_and_formats_that_need_a_session_are_refused_without_one() {
+        use InvalidRegistration as No;
+        assert_eq!(
+            web_verdict(|m| {
+                m.grant_types.remove(&GrantType::AuthorizationCode);
+            }),
+            Err(No::RefreshWithoutLogin),
+        );
+        assert_eq!(
+            verdict(|m| m.access_token_format = AccessTokenFormat::Reference),
+            Err(No::ReferenceWithoutSession),
+        );
+    }
+
+    #[test]
+    fn lists_hold_nothing_twice_and_not_too_much() {
+        use InvalidRegistration as No;
+        assert_eq!(
+            web_verdict(|m| m.redirect_uris.extend(m.redirect_uris.clone())),
+            Err(No::DuplicateRedirectUri(
+                "https://app.example.com/callback".into()
+            )),
+        );
+        assert_eq!(
+            web_verdict(
+                |m| m.resource_servers = [m.audiences.clone(), m.audiences.clone()].concat()
+            ),
+            Err(No::DuplicateResourceServer(
+                "https://api.example.com".into()
+            )),
+        );
+        let many = |count: usize| {
+            web_verdict(|m| {
+                m.redirect_uris = (0..count)
+                    .map(|n| format!("https://app.example.com/{n}").parse().unwrap())
+                    .collect();
+            })
+        };
+        assert_eq!(many(32), Ok(()));
+        assert_eq!(many(33), Err(No::TooManyRedirectUris(33)));
+    }
+
+    #[test]
+    fn lifetimes_stay_within_their_bounds() {
+        use InvalidRegistration as No;
+        const TEN_YEARS: u32 = 10 * 365 * 24 * 3600;
+        for good in [0, 3600] {
+            assert_eq!(web_verdict(|m| m.retry_window = Some(good)), Ok(()));
+        }
+        assert_eq!(
+            web_verdict(|m| m.retry_window = Some(3601)),
+            Err(No::RetryWindow(3601)),
+        );
+        for good in [60, TEN_YEARS] {
+            assert_eq!(web_verdict(|m| m.session_idle_ttl = Some(good)), Ok(()));
+            assert_eq!(web_verdict(|m| m.session_ttl = Some(good)), Ok(()));
+        }
+        for bad in [0, 59, TEN_YEARS + 1] {
+            assert_eq!(
+                web_verdict(|m| m.session_idle_ttl = Some(bad)),
+                Err(No::SessionIdleTtl(bad)),
+            );
+            assert_eq!(
+                web_verdict(|m| m.session_ttl = Some(bad)),
+                Err(No::SessionTtl(bad)),
+            );
+        }
+        let both = |idle, absolute| {
+            web_verdict(|m| {
+                m.session_idle_ttl = Some(idle);
+                m.session_ttl = Some(absolute);
+            })
+        };
+        assert_eq!(both(61, 61), Ok(()));
+        assert_eq!(
+            both(61, 60),
+            Err(No::IdleBeyondSession {
+                idle: 61,
+                absolute: 60
+            }),
         );
     }
 
@@ -237,5 +586,25 @@ mod tests {
             m.access_token_claims.insert("blob".into(), json!(long));
         });
         assert!(matches!(outcome, Err(InvalidRegistration::TokenTooLarge(bytes)) if bytes > 4096));
+    }
+
+    #[test]
+    fn a_person_in_the_token_counts() {
+        // Just so much that a service has room for it.
+        let length = (1..MAX_TOKEN_BYTES)
+            .take_while(|length| blob(*length, &[GrantType::ClientCredentials]).is_ok())
+            .last()
+            .unwrap();
+        let outcome = blob(length, &[GrantType::AuthorizationCode]);
+        assert!(matches!(outcome, Err(InvalidRegistration::TokenTooLarge(bytes)) if bytes > 4096));
+    }
+
+    fn blob(length: usize, grants: &[GrantType]) -> Verdict {
+        verdict(|m| {
+            m.first_party = true;
+            m.grant_types = grants.iter().copied().collect();
+            let blob = json!("x".repeat(length));
+            m.access_token_claims.insert("blob".into(), blob);
+        })
     }
 }

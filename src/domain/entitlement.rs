@@ -59,6 +59,38 @@ pub fn grant_audience(
     Ok(Audience::try_from(granted).unwrap_or_else(|_| default_audience(metadata, issuer)))
 }
 
+/// The scope of one access token of a session: what was asked for, none of which may be new
+/// (RFC 6749 §6), or all that was granted.
+pub fn narrow_scope(requested: Option<&str>, granted: &ScopeSet) -> Result<ScopeSet, OAuthError> {
+    grant_scope(requested, granted).map_err(|_| {
+        let description = "the scope must not be wider than what was granted at login";
+        OAuthError::new(OAuthErrorCode::InvalidScope, description)
+    })
+}
+
+/// The audience of one access token of a session: what was asked for, none of which may be new
+/// (RFC 8707 §2.2), or all that was granted. The app of the issuer itself may always ask for a
+/// token for the issuer, with which the person manages the account.
+pub fn narrow_audience(
+    requested: &[&str],
+    granted: &Audience,
+    issuer_for_first_party: Option<&Issuer>,
+) -> Result<Audience, OAuthError> {
+    let mut narrowed: Vec<String> = Vec::with_capacity(requested.len());
+    for resource in requested {
+        let is_granted = granted.iter().any(|member| member == *resource)
+            || issuer_for_first_party.is_some_and(|issuer| issuer.as_str() == *resource);
+        if !is_granted {
+            let description = "the resource must be one that was granted at login";
+            return Err(OAuthError::new(OAuthErrorCode::InvalidTarget, description));
+        }
+        if !narrowed.iter().any(|earlier| earlier == resource) {
+            narrowed.push((*resource).to_owned());
+        }
+    }
+    Ok(Audience::try_from(narrowed).unwrap_or_else(|_| granted.clone()))
+}
+
 fn is_allowed(resource: &Resource, metadata: &ClientMetadata, issuer: &Issuer) -> bool {
     let issuer_is_default = metadata.audiences.is_empty() && resource.as_str() == issuer.as_str();
     issuer_is_default || metadata.audiences.contains(resource)
@@ -135,6 +167,40 @@ mod tests {
         assert_eq!(
             audience(&["https://login.example.com"], &[]).map(|a| a.len()),
             Ok(1)
+        );
+    }
+
+    #[test]
+    fn a_token_of_a_session_may_be_narrower_and_never_wider() {
+        let granted = scopes("a b");
+        assert_eq!(narrow_scope(None, &granted), Ok(scopes("a b")));
+        assert_eq!(narrow_scope(Some("b"), &granted), Ok(scopes("b")));
+        for bad in ["c", "a c", ""] {
+            let error = narrow_scope(Some(bad), &granted).unwrap_err();
+            assert_eq!(error.code, OAuthErrorCode::InvalidScope, "{bad:?}");
+        }
+        let issuer = Issuer::parse("https://login.example.com").unwrap();
+        let two = Audience::try_from(vec![
+            "https://one.example".to_owned(),
+            "https://two.example".to_owned(),
+        ])
+        .unwrap();
+        let narrow = |requested: &[&str], issuer: Option<&Issuer>| {
+            narrow_audience(requested, &two, issuer)
+                .map(|audience| audience.iter().map(ToOwned::to_owned).collect::<Vec<_>>())
+                .map_err(|error| error.code)
+        };
+        assert_eq!(narrow(&[], None).map(|all| all.len()), Ok(2));
+        assert_eq!(
+            narrow(&["https://two.example"], None),
+            Ok(vec!["https://two.example".to_owned()])
+        );
+        let wider = Err(OAuthErrorCode::InvalidTarget);
+        assert_eq!(narrow(&["https://three.example"], Some(&issuer)), wider);
+        assert_eq!(narrow(&["https://login.example.com"], None), wider);
+        assert_eq!(
+            narrow(&["https://login.example.com"], Some(&issuer)),
+            Ok(vec!["https://login.example.com".to_owned()])
         );
     }
 

@@ -19,6 +19,20 @@ pub enum OAuthErrorCode {
     /// [RFC 8707 §2](https://www.rfc-editor.org/rfc/rfc8707#section-2): the resource is malformed,
     /// unknown, or not for this client.
     InvalidTarget,
+    /// RFC 6749 §5.2: the code or refresh token is unknown, expired, revoked, used, or another
+    /// client's.
+    InvalidGrant,
+    /// [RFC 6749 §4.1.2.1](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2.1): only `code`.
+    UnsupportedResponseType,
+    /// [RFC 7009 §2.2.1](https://www.rfc-editor.org/rfc/rfc7009#section-2.2.1): tokens of this kind
+    /// cannot be revoked one by one.
+    UnsupportedTokenType,
+    /// draft-ietf-oauth-first-party-apps §5.2.2: more, or something else, has to be shown.
+    InsufficientAuthorization,
+    /// draft-ietf-oauth-first-party-apps §5.2.2: the `auth_session` is unknown or over.
+    InvalidSession,
+    /// draft-ietf-oauth-first-party-apps §5.2.2: this needs a browser.
+    RedirectToWeb,
 }
 
 impl OAuthErrorCode {
@@ -32,6 +46,12 @@ impl OAuthErrorCode {
             Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::InvalidScope => "invalid_scope",
             Self::InvalidTarget => "invalid_target",
+            Self::InvalidGrant => "invalid_grant",
+            Self::UnsupportedResponseType => "unsupported_response_type",
+            Self::UnsupportedTokenType => "unsupported_token_type",
+            Self::InsufficientAuthorization => "insufficient_authorization",
+            Self::InvalidSession => "invalid_session",
+            Self::RedirectToWeb => "redirect_to_web",
         }
     }
 }

@@ -71,6 +71,12 @@ impl Issuer {
         format!("{}{path}", self.text)
     }
 
+    /// The host, which people take for the name of the service.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.url.host_str().unwrap_or_default()
+    }
+
     /// Whether the issuer is reached over TLS.
     #[must_use]
     pub fn is_https(&self) -> bool {

@@ -2,16 +2,27 @@
 //! are arguments, and what the outside world must provide is named in [`ports`].
 
 pub mod algorithm;
+pub mod audit;
 pub mod client;
 pub mod client_registration;
+pub mod device;
 pub mod entitlement;
 pub mod error;
 pub mod id;
+pub mod identifier;
 pub mod issuer;
 pub mod key;
 pub mod key_schedule;
+pub mod network;
+pub mod password;
 pub mod ports;
+pub mod redirect_uri;
 pub mod resource;
+pub mod rotation;
+pub mod session;
+pub mod session_policy;
+pub mod throttle;
+pub mod user;
 
 /// An instant in UTC. Stored as milliseconds since the epoch; on the wire, JWT claims are whole
 /// seconds (RFC 7519 §2, `NumericDate`).

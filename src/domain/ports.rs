@@ -1,6 +1,11 @@
 //! What the rules need from the outside world. Adapters implement these traits; nothing here knows
 //! how.
 
+mod audit;
+mod people;
+mod sessions_in_memory;
+mod tokens;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -8,9 +13,23 @@ use async_trait::async_trait;
 
 use super::Timestamp;
 use super::algorithm::Algorithm;
+use super::audit::AuditRecord;
 use super::client::{Client, ClientMetadata, ClientSecret, SecretDigest};
 use super::id::{ClientId, Kid, SecretId};
 use super::key::{KeySchedule, PublicJwk, SealedPrivateKey, SigningKey};
+use super::password::{Password, PasswordHash};
+
+pub use audit::{AuditFilter, AuditStore, ChainSealer};
+pub use people::{
+    Account, AuthorizationCode, Charge, CodeDigest, LoginSuccess, NewUser, PasswordOrder,
+    PeopleStore, Redemption, Rotation, SessionUse, StoredCode, StoredSession, UserChange,
+    UserCreation,
+};
+pub use sessions_in_memory::SessionMemory;
+pub use tokens::{
+    AccessTokenReader, ReferenceToken, SessionTokens, UnverifiedReferenceToken,
+    UnverifiedRefreshToken,
+};
 
 /// Tells the time.
 pub trait Clock: Send + Sync {
@@ -131,6 +150,47 @@ pub enum KeyVaultError {
     Failed,
 }
 
+/// Checks and makes password hashes, on threads of its own, so that a flood of logins cannot delay
+/// anything else.
+#[async_trait]
+pub trait PasswordHasher: Send + Sync {
+    /// A new hash with the parameters of today.
+    async fn hash(&self, password: Password) -> Result<PasswordHash, PasswordError>;
+    /// Whether `password` is the one behind `stored`. With `None` (nobody has that name) the work
+    /// of a hash of today is done for nothing, so that the time tells nothing.
+    async fn verify(
+        &self,
+        password: Password,
+        stored: Option<PasswordHash>,
+    ) -> Result<PasswordVerdict, PasswordError>;
+    /// How many passwords wait until a thread takes them up.
+    fn waiting(&self) -> usize;
+}
+
+/// What became of a password that somebody presented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PasswordVerdict {
+    /// It is not the one, or nobody has that name.
+    Wrong,
+    /// It is the one.
+    Right {
+        /// The stored hash is of an older kind or of other parameters; a new one should take its
+        /// place now that the password is at hand.
+        needs_upgrade: bool,
+    },
+}
+
+/// Why a password was neither hashed nor checked.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum PasswordError {
+    /// So many are waiting already that one more would wait too long.
+    #[error("too many passwords are waiting to be checked")]
+    Busy,
+    /// A defect, or the machine has no memory or randomness left.
+    #[error("the password could not be hashed: {0}")]
+    Failed(&'static str),
+}
+
 /// A client to store for the first time.
 #[derive(Clone, Debug)]
 pub struct NewClient {
@@ -138,8 +198,8 @@ pub struct NewClient {
     pub id: ClientId,
     /// What was registered.
     pub metadata: ClientMetadata,
-    /// Its first secret.
-    pub secret: NewSecret,
+    /// Its first secret; none for a public client.
+    pub secret: Option<NewSecret>,
 }
 
 /// A secret to store.
@@ -203,7 +263,7 @@ pub struct Versions {
 #[derive(Clone, Debug, PartialEq)]
 pub enum ClientState {
     /// The client as it is.
-    Present(Client),
+    Present(Box<Client>),
     /// The client was deleted, or its row cannot be read: then nobody may act in its name.
     Gone(ClientId),
 }
@@ -232,14 +292,16 @@ pub struct PoolUse {
     pub most: u32,
 }
 
-/// The database. Each method is one whole transition, committed when it returns.
+/// The database. Each method is one whole transition, committed when it returns. A transition that
+/// takes a record writes it when, and only when, it changes something; it happens at the instant of
+/// the record.
 #[async_trait]
-pub trait Store: Send + Sync {
+pub trait Store: PeopleStore + AuditStore {
     /// Registers a client. [`ClientChange::Unchanged`] when the id is taken.
     async fn create_client(
         &self,
         new: &NewClient,
-        now: Timestamp,
+        record: &AuditRecord,
     ) -> Result<ClientChange, StoreError>;
     /// One client.
     async fn find_client(&self, id: &ClientId) -> Result<Option<Client>, StoreError>;
@@ -261,20 +323,20 @@ pub trait Store: Send + Sync {
         &self,
         id: &ClientId,
         enabled: bool,
-        now: Timestamp,
+        record: &AuditRecord,
     ) -> Result<ClientChange, StoreError>;
     /// Adds a secret and ends the others at `others_end_at`. With `force`, also when two are live.
     async fn rotate_client_secret(
         &self,
         id: &ClientId,
         rotation: &SecretRotationOrder,
-        now: Timestamp,
+        record: &AuditRecord,
     ) -> Result<SecretRotation, StoreError>;
     /// Deletes a client and its secrets.
     async fn delete_client(
         &self,
         id: &ClientId,
-        now: Timestamp,
+        record: &AuditRecord,
     ) -> Result<ClientChange, StoreError>;
     /// Stamps secrets with when they were last used.
     async fn record_secret_use(&self, uses: &[(SecretId, Timestamp)]) -> Result<(), StoreError>;
@@ -285,7 +347,7 @@ pub trait Store: Send + Sync {
         &self,
         transition: &KeyTransition,
         seen: Version,
-        now: Timestamp,
+        record: &AuditRecord,
     ) -> Result<bool, StoreError>;
     /// The versions of the watched tables.
     async fn versions(&self) -> Result<Versions, StoreError>;

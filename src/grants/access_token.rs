@@ -4,40 +4,69 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::{DurationRound, TimeDelta};
 use serde_json::{Map, Value};
 use tokensmith_verify::{Audience, Claims, ScopeSet};
 
 use super::{GrantError, TokenService};
 use crate::domain::Timestamp;
-use crate::domain::client::Client;
+use crate::domain::client::{AccessTokenFormat, Client};
+use crate::domain::ports::ReferenceToken;
+use crate::domain::session::SessionTerms;
 
 /// What one access token says, apart from what every token of the client says.
-pub(super) struct AccessTokenGrant {
-    pub(super) subject: String,
+pub(super) struct AccessTokenGrant<'a> {
+    pub(super) subject: Subject<'a>,
     pub(super) audience: Audience,
     pub(super) scope: ScopeSet,
 }
 
+/// Whom an access token speaks of.
+pub(super) enum Subject<'a> {
+    /// RFC 9068 §2.2: without a resource owner, `sub` is the client.
+    Client,
+    /// A person, in a session.
+    Person(&'a SessionTerms),
+}
+
 impl TokenService {
-    /// Signs an access token for a client; answers it with its lifetime.
+    /// Makes an access token for a client; answers it with its lifetime.
     pub(super) fn issue_access_token(
         &self,
         client: &Client,
-        grant: AccessTokenGrant,
+        grant: AccessTokenGrant<'_>,
         now: Timestamp,
     ) -> Result<(String, Duration), GrantError> {
+        let lifetime = client
+            .metadata
+            .access_token_lifetime(self.access_token_lifetime);
+        match (client.metadata.access_token_format, &grant.subject) {
+            // A reference token stands for a session; a client has none.
+            (AccessTokenFormat::Jwt, _) | (AccessTokenFormat::Reference, Subject::Client) => {
+                Ok((self.sign(client, grant, lifetime, now)?, lifetime))
+            }
+            (AccessTokenFormat::Reference, Subject::Person(session)) => {
+                Ok((self.refer(session, &grant, lifetime, now), lifetime))
+            }
+        }
+    }
+
+    fn sign(
+        &self,
+        client: &Client,
+        grant: AccessTokenGrant<'_>,
+        lifetime: Duration,
+        now: Timestamp,
+    ) -> Result<String, GrantError> {
         let algorithm = client.metadata.access_token_alg;
         let signer = self
             .keys
             .signer(algorithm, now)
             .ok_or(GrantError::NoSigningKey(algorithm))?;
-        let lifetime = client
-            .metadata
-            .access_token_lifetime(self.access_token_lifetime);
         let issued_at = now.timestamp();
-        let claims: Claims<&Map<String, Value>> = Claims {
+        let mut claims: Claims<&Map<String, Value>> = Claims {
             iss: self.issuer.as_str().to_owned(),
-            sub: grant.subject,
+            sub: String::new(),
             aud: grant.audience,
             client_id: client.id.as_str().to_owned(),
             exp: issued_at.saturating_add_unsigned(lifetime.as_secs()),
@@ -53,8 +82,43 @@ impl TokenService {
             act: None,
             custom: &client.metadata.access_token_claims,
         };
+        match grant.subject {
+            Subject::Client => client.id.as_str().clone_into(&mut claims.sub),
+            Subject::Person(session) => {
+                let authentication = &session.authentication;
+                let methods = authentication.methods.iter();
+                claims.sub = session.user_id.to_string();
+                claims.sid = Some(session.id.to_string());
+                claims.auth_time = Some(authentication.at.timestamp());
+                claims.amr = methods.map(|method| method.as_str().to_owned()).collect();
+                claims.acr = Some(authentication.context_class().to_owned());
+            }
+        }
         let payload = serde_json::to_vec(&claims).map_err(GrantError::Claims)?;
-        Ok((signer.sign_access_token(&payload)?, lifetime))
+        Ok(signer.sign_access_token(&payload)?)
+    }
+
+    fn refer(
+        &self,
+        session: &SessionTerms,
+        grant: &AccessTokenGrant<'_>,
+        lifetime: Duration,
+        now: Timestamp,
+    ) -> String {
+        let issued_at = now.duration_trunc(TimeDelta::seconds(1)).unwrap_or(now);
+        let is_narrower = grant.scope != session.scope;
+        let is_elsewhere = grant.audience != session.audience;
+        let audience = || grant.audience.iter().collect::<Vec<_>>().join(" ");
+        let token = ReferenceToken {
+            session: session.id,
+            issued_at,
+            expires_at: issued_at + lifetime,
+            scope: is_narrower.then(|| grant.scope.to_string()),
+            audience: is_elsewhere.then(audience),
+        };
+        self.accounts
+            .tokens
+            .reference_token(&token, &session.secret)
     }
 
     /// 128 random bits: RFC 7519 §4.1.7 asks for a negligible probability of collision.

@@ -1,4 +1,4 @@
-//! Client authentication (RFC 6749 §2.3).
+//! Client authentication (RFC 6749 §2.3), and identification of public clients (§3.2.1).
 
 use std::sync::Arc;
 
@@ -10,14 +10,20 @@ use crate::domain::client::{Client, ClientAuthMethod};
 use crate::domain::error::OAuthError;
 use crate::domain::id::ClientId;
 
-/// The credential that came with a request.
+/// How a request says which client it is from.
 pub struct ClientCredential {
     /// Who the client says it is.
     pub client_id: String,
-    /// Its secret.
-    pub secret: Zeroizing<String>,
-    /// Where both were found.
-    pub method: ClientAuthMethod,
+    /// How it proves that.
+    pub presentation: Presentation,
+}
+
+/// The proof that came with a client id.
+pub enum Presentation {
+    /// None: a public client has nothing to prove itself with.
+    Nothing,
+    /// A secret, and where it was found.
+    Secret(Zeroizing<String>, ClientAuthMethod),
 }
 
 impl TokenService {
@@ -33,17 +39,26 @@ impl TokenService {
             .parse::<ClientId>()
             .ok()
             .and_then(|id| self.clients.find_client(&id))
-            .filter(|client| client.disabled_at.is_none() && client.accepts(credential.method));
-        let secret = {
-            let mut live = client.iter().flat_map(|client| client.live_secrets(now));
-            self.secrets
-                .find_matching(&credential.secret, &mut live)
-                .map(|secret| secret.id)
-        };
-        let (Some(client), Some(secret)) = (client, secret) else {
-            return Err(OAuthError::invalid_client());
-        };
-        self.clients.note_secret_use(secret, now);
-        Ok(client)
+            .filter(|client| client.disabled_at.is_none());
+        match &credential.presentation {
+            // A confidential client must not pass for a public one by leaving its secret out.
+            Presentation::Nothing => client
+                .filter(|client| client.is_public())
+                .ok_or_else(OAuthError::invalid_client),
+            Presentation::Secret(secret, method) => {
+                let client = client.filter(|client| client.accepts(*method));
+                let secret = {
+                    let mut live = client.iter().flat_map(|client| client.live_secrets(now));
+                    self.secrets
+                        .find_matching(secret, &mut live)
+                        .map(|secret| secret.id)
+                };
+                let (Some(client), Some(secret)) = (client, secret) else {
+                    return Err(OAuthError::invalid_client());
+                };
+                self.clients.note_secret_use(secret, now);
+                Ok(client)
+            }
+        }
     }
 }

@@ -1,11 +1,10 @@
 //! The client credentials grant (RFC 6749 §4.4): a service acts for itself.
 
-use super::access_token::AccessTokenGrant;
+use super::access_token::{AccessTokenGrant, Subject};
 use super::{GrantError, TokenResponse, TokenService};
 use crate::domain::Timestamp;
 use crate::domain::client::{Client, GrantType};
 use crate::domain::entitlement::{grant_audience, grant_scope};
-use crate::domain::error::{OAuthError, OAuthErrorCode};
 
 /// The parameters of the grant (RFC 6749 §4.4.2, RFC 8707 §2).
 #[derive(Clone, Debug, Default)]
@@ -24,16 +23,11 @@ impl TokenService {
         request: &ClientCredentialsRequest<'_>,
         now: Timestamp,
     ) -> Result<TokenResponse, GrantError> {
-        if !client.allows(GrantType::ClientCredentials) {
-            let description = "this client is not registered for client_credentials";
-            return Err(OAuthError::new(OAuthErrorCode::UnauthorizedClient, description).into());
-        }
+        super::check_grant(client, GrantType::ClientCredentials)?;
         let scope = grant_scope(request.scope, &client.metadata.scope)?;
         let audience = grant_audience(&request.resources, &client.metadata, &self.issuer)?;
-        // RFC 9068 §2.2: without a resource owner, `sub` is the client.
-        let subject = client.id.to_string();
         let grant = AccessTokenGrant {
-            subject,
+            subject: Subject::Client,
             audience,
             scope: scope.clone(),
         };
@@ -43,6 +37,7 @@ impl TokenService {
             access_token,
             expires_in,
             scope,
+            refresh_token: None,
         })
     }
 }

@@ -1,25 +1,46 @@
-//! The grants of the token endpoint, one file each, after a client has proved who it is.
+//! The grants of the token endpoint, one file each, and what belongs to them: how a first-party
+//! app gets a code, and how tokens are introspected and revoked.
 //!
 //! Each reads like its section of the RFC: checks in order, then the one thing that it issues.
 
 mod access_token;
+mod authorization_code;
+mod challenge;
 mod client_authentication;
 mod client_credentials;
+mod introspection;
+mod presented_token;
+mod refresh_token;
+mod revocation;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use tokensmith_verify::ScopeSet;
+use zeroize::Zeroizing;
 
+use crate::accounts::{AccountError, Accounts};
 use crate::domain::algorithm::Algorithm;
-use crate::domain::error::OAuthError;
+use crate::domain::client::{Client, GrantType};
+use crate::domain::device::DeviceLabel;
+use crate::domain::error::{OAuthError, OAuthErrorCode};
 use crate::domain::issuer::Issuer;
 use crate::domain::ports::{
-    ClientDirectory, Entropy, NoEntropy, SecretMint, SigningFailed, SigningKeys,
+    AccessTokenReader, ClientDirectory, Entropy, NoEntropy, PasswordError, SecretMint,
+    SessionMemory, SigningFailed, SigningKeys, StoreError,
 };
+use crate::domain::session_policy::SessionPolicy;
 
-pub use client_authentication::ClientCredential;
+pub use authorization_code::AuthorizationCodeRequest;
+pub use challenge::{ChallengeRefusal, ChallengeRequest, ChallengeResponse};
+pub use client_authentication::{ClientCredential, Presentation};
 pub use client_credentials::ClientCredentialsRequest;
+pub use introspection::Introspection;
+pub use presented_token::PresentedToken;
+pub use refresh_token::{RefreshOutcome, RefreshRequest, invalid_refresh_token};
+pub use revocation::Revocation;
 
 /// What the grants work with.
 pub struct TokenService {
@@ -27,25 +48,49 @@ pub struct TokenService {
     pub issuer: Issuer,
     /// The lifetime of access tokens, unless the client has its own.
     pub access_token_lifetime: Duration,
+    /// How long sessions live, unless the client has its own rule.
+    pub session_policy: SessionPolicy,
+    /// Whether people may make accounts for themselves.
+    pub signup: bool,
     /// Who the clients are.
     pub clients: Arc<dyn ClientDirectory>,
     /// Compares their secrets.
     pub secrets: Arc<dyn SecretMint>,
     /// Which keys sign.
     pub keys: Arc<dyn SigningKeys>,
-    /// For `jti`.
+    /// Verifies what those keys have signed.
+    pub reader: Arc<dyn AccessTokenReader>,
+    /// For `jti` and session ids.
     pub entropy: Arc<dyn Entropy>,
+    /// People and their sessions.
+    pub accounts: Accounts,
+    /// What this process remembers of sessions.
+    pub memory: Arc<dyn SessionMemory>,
+}
+
+/// Where a request comes from.
+#[derive(Clone, Debug, Default)]
+pub struct RequestContext {
+    /// The address of the device, as far as trusted proxies tell.
+    pub address: Option<IpAddr>,
+    /// Whether failures count against that address. Behind a proxy that is not configured
+    /// everybody has its private address, which does not count.
+    pub address_counts: bool,
+    /// What the device calls itself.
+    pub device: Option<DeviceLabel>,
 }
 
 /// A successful answer of the token endpoint (RFC 6749 §5.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenResponse {
-    /// The signed token.
+    /// The signed token, or a reference.
     pub access_token: String,
     /// Its lifetime.
     pub expires_in: Duration,
     /// The granted scope.
     pub scope: ScopeSet,
+    /// The refresh token to use next.
+    pub refresh_token: Option<Zeroizing<String>>,
 }
 
 /// Why a grant gave nothing.
@@ -54,6 +99,12 @@ pub enum GrantError {
     /// The client's mistake; it is told which.
     #[error(transparent)]
     Refused(#[from] OAuthError),
+    /// A refresh token that is not accepted; the client is not told why.
+    #[error("refresh {}", .0.as_str())]
+    Refresh(RefreshOutcome),
+    /// Too many failures before; so long to wait.
+    #[error("too many failed attempts")]
+    TooManyAttempts(TimeDelta),
     /// No key signs with the client's algorithm yet.
     #[error("no {0} key signs yet")]
     NoSigningKey(Algorithm),
@@ -63,7 +114,46 @@ pub enum GrantError {
     /// The claims could not be written as JSON; a defect, since registration checks them.
     #[error("the claims cannot be written as JSON: {0}")]
     Claims(serde_json::Error),
+    /// The password could not be checked.
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+    /// The database did not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// No random bytes.
     #[error(transparent)]
     NoEntropy(#[from] NoEntropy),
+}
+
+/// RFC 6749 §5.2: the client must be registered for the grant.
+fn check_grant(client: &Client, grant: GrantType) -> Result<(), OAuthError> {
+    if client.allows(grant) {
+        return Ok(());
+    }
+    let description = format!("this client is not registered for {grant}");
+    Err(OAuthError::new(
+        OAuthErrorCode::UnauthorizedClient,
+        description,
+    ))
+}
+
+impl From<AccountError> for GrantError {
+    /// For acts that name no account and set no password; what cannot happen there is a defect
+    /// of the caller and told as a refusal.
+    fn from(error: AccountError) -> Self {
+        match error {
+            AccountError::Store(error) => Self::Store(error),
+            AccountError::NoEntropy(error) => Self::NoEntropy(error),
+            AccountError::Password(error) => Self::Password(error),
+            AccountError::TooManyAttempts(wait) => Self::TooManyAttempts(wait),
+            AccountError::NoSuchUser(_)
+            | AccountError::NoSuchSession(_)
+            | AccountError::NameTaken
+            | AccountError::UnacceptablePassword(_)
+            | AccountError::WrongPassword
+            | AccountError::InvalidProfile(_) => {
+                Self::Refused(OAuthError::invalid_request(error.to_string()))
+            }
+        }
+    }
 }

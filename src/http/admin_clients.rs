@@ -55,7 +55,7 @@ async fn list(
     let mut clients = administration
         .list(page.after.as_ref(), page.limit + 1)
         .await?;
-    let next_cursor = page::cut(&mut clients, page.limit, |client| client.id.as_str());
+    let next_cursor = page::cut(&mut clients, page.limit, |client| client.id.to_string());
     let clients = clients.into_iter().map(ClientView::from).collect();
     Ok(answer(
         StatusCode::OK,
@@ -67,7 +67,7 @@ async fn list(
 }
 
 async fn create(
-    _: Administrator,
+    administrator: Administrator,
     endpoints: web::Data<Endpoints>,
     JsonBody(mut body): JsonBody<Map<String, Value>>,
 ) -> Answer {
@@ -89,7 +89,7 @@ async fn create(
     let created = endpoints
         .administration
         .clients
-        .create(id, metadata, endpoints.clock.now())
+        .create(id, metadata, &administrator.origin, endpoints.clock.now())
         .await?;
     endpoints.replica.catch_up().await;
     let location = endpoints
@@ -112,41 +112,50 @@ async fn show(_: Administrator, endpoints: web::Data<Endpoints>, id: web::Path<S
 }
 
 async fn delete(
-    _: Administrator,
+    administrator: Administrator,
     endpoints: web::Data<Endpoints>,
     id: web::Path<String>,
 ) -> Answer {
     endpoints
         .administration
         .clients
-        .delete(&known_id(&id)?, endpoints.clock.now())
+        .delete(
+            &known_id(&id)?,
+            &administrator.origin,
+            endpoints.clock.now(),
+        )
         .await?;
     endpoints.replica.catch_up().await;
     Ok(HttpResponse::NoContent().finish())
 }
 
 async fn disable(
-    _: Administrator,
+    administrator: Administrator,
     endpoints: web::Data<Endpoints>,
     id: web::Path<String>,
 ) -> Answer {
-    set_enabled(&endpoints, &id, false).await
+    set_enabled(&endpoints, &administrator, &id, false).await
 }
 
 async fn enable(
-    _: Administrator,
+    administrator: Administrator,
     endpoints: web::Data<Endpoints>,
     id: web::Path<String>,
 ) -> Answer {
-    set_enabled(&endpoints, &id, true).await
+    set_enabled(&endpoints, &administrator, &id, true).await
 }
 
-async fn set_enabled(endpoints: &Endpoints, id: &str, enabled: bool) -> Answer {
+async fn set_enabled(
+    endpoints: &Endpoints,
+    administrator: &Administrator,
+    id: &str,
+    enabled: bool,
+) -> Answer {
     let now = endpoints.clock.now();
     let client = endpoints
         .administration
         .clients
-        .set_enabled(&known_id(id)?, enabled, now)
+        .set_enabled(&known_id(id)?, enabled, &administrator.origin, now)
         .await?;
     endpoints.replica.catch_up().await;
     Ok(answer(StatusCode::OK, &ClientView::from(client)))
@@ -164,7 +173,7 @@ struct Rotation {
 }
 
 async fn rotate_secret(
-    _: Administrator,
+    administrator: Administrator,
     endpoints: web::Data<Endpoints>,
     id: web::Path<String>,
     JsonBody(rotation): JsonBody<Rotation>,
@@ -188,7 +197,7 @@ async fn rotate_secret(
     let rotated = endpoints
         .administration
         .clients
-        .rotate_secret(&known_id(&id)?, wish, now)
+        .rotate_secret(&known_id(&id)?, wish, &administrator.origin, now)
         .await?;
     endpoints.replica.catch_up().await;
     Ok(answer(StatusCode::OK, &ClientWithSecretView::from(rotated)))

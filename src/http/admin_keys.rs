@@ -47,7 +47,7 @@ async fn list(
         let position = position.ok_or_else(page::unknown_cursor)?;
         views.drain(..=position);
     }
-    let next_cursor = page::cut(&mut views, page.limit, |view| view.kid.as_str());
+    let next_cursor = page::cut(&mut views, page.limit, |view| view.kid.clone());
     Ok(answer(
         StatusCode::OK,
         &KeyPage {
@@ -69,14 +69,18 @@ struct Rotation {
 }
 
 async fn rotate(
-    _: Administrator,
+    administrator: Administrator,
     endpoints: web::Data<Endpoints>,
     JsonBody(rotation): JsonBody<Rotation>,
 ) -> Answer {
     let keys = endpoints
         .administration
         .keys
-        .rotate(rotation.alg, activation(rotation.now))
+        .rotate(
+            rotation.alg,
+            activation(rotation.now),
+            &administrator.origin,
+        )
         .await?;
     changed(&endpoints, &keys).await
 }
@@ -93,7 +97,7 @@ struct Import {
 }
 
 async fn import(
-    _: Administrator,
+    administrator: Administrator,
     endpoints: web::Data<Endpoints>,
     JsonBody(body): JsonBody<Import>,
 ) -> Answer {
@@ -101,18 +105,22 @@ async fn import(
     let keys = endpoints
         .administration
         .keys
-        .import(&pem, body.alg, activation(body.now))
+        .import(&pem, body.alg, activation(body.now), &administrator.origin)
         .await?;
     changed(&endpoints, &keys).await
 }
 
 async fn revoke(
-    _: Administrator,
+    administrator: Administrator,
     endpoints: web::Data<Endpoints>,
     kid: web::Path<String>,
 ) -> Answer {
     let kid: Kid = kid.parse().map_err(|_| ApiError::NotFound)?;
-    let keys = endpoints.administration.keys.revoke(&kid).await?;
+    let keys = endpoints
+        .administration
+        .keys
+        .revoke(&kid, &administrator.origin)
+        .await?;
     changed(&endpoints, &keys).await
 }
 

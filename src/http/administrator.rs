@@ -5,13 +5,13 @@ use std::future::{Ready, ready};
 use std::sync::Arc;
 
 use actix_web::dev::Payload;
-use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest, web};
 use tokensmith_verify::{Claims, NoCustomClaims};
 
-use super::Endpoints;
 use super::error::{ApiError, BearerError};
 use super::observe::Caller;
+use super::{Endpoints, bearer};
+use crate::domain::audit::{Actor, Origin};
 use crate::domain::client::Client;
 use crate::domain::id::ClientId;
 use crate::domain::ports::ClientDirectory;
@@ -19,22 +19,25 @@ use crate::domain::ports::ClientDirectory;
 const SCOPE: &str = "tokensmith:admin";
 
 /// Proof that the request carries an administrator's token.
-pub(super) struct Administrator;
+pub(super) struct Administrator {
+    /// For the audit log.
+    pub(super) origin: Origin,
+}
 
 impl FromRequest for Administrator {
     type Error = ApiError;
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(authorize(request).map_err(ApiError::Bearer).map(|()| Self))
+        ready(authorize(request).map_err(ApiError::Bearer))
     }
 }
 
-fn authorize(request: &HttpRequest) -> Result<(), BearerError> {
+fn authorize(request: &HttpRequest) -> Result<Administrator, BearerError> {
     let endpoints = request
         .app_data::<web::Data<Endpoints>>()
         .ok_or(BearerError::InvalidToken("not_configured"))?;
-    let token = bearer_token(request)?;
+    let token = bearer::token(request)?;
     let verifier = endpoints.replica.keys.verifier();
     let claims = verifier
         .ok_or(BearerError::InvalidToken("no_keys"))?
@@ -46,11 +49,20 @@ fn authorize(request: &HttpRequest) -> Result<(), BearerError> {
     }
     let client = current_client(endpoints, &claims)?;
     Caller::note(request, &client.id);
+    // A person is not made an administrator by signing in through a client that may ask for the
+    // scope.
+    if !claims.is_service() {
+        return Err(BearerError::InsufficientScope(SCOPE));
+    }
     // Both as the token says and as the client is registered now.
     if !claims.has_scope(SCOPE) || !client.metadata.scope.contains(SCOPE) {
         return Err(BearerError::InsufficientScope(SCOPE));
     }
-    Ok(())
+    let origin = Origin {
+        actor: Actor::Client(client.id.clone()),
+        address: super::client::context(endpoints, request).address,
+    };
+    Ok(Administrator { origin })
 }
 
 /// The server knows what no offline verifier can: whether the client is still the one that got the
@@ -69,19 +81,4 @@ fn current_client(endpoints: &Endpoints, claims: &Claims) -> Result<Arc<Client>,
         return Err(BearerError::InvalidToken("client_registered_anew"));
     }
     Ok(client)
-}
-
-fn bearer_token(request: &HttpRequest) -> Result<&str, BearerError> {
-    let mut given = request.headers().get_all(header::AUTHORIZATION);
-    let value = match (given.next(), given.next()) {
-        (None, _) => return Err(BearerError::Missing),
-        (Some(value), None) => value.to_str().map_err(|_| BearerError::InvalidRequest)?,
-        (Some(_), Some(_)) => return Err(BearerError::InvalidRequest),
-    };
-    match value.split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token.trim()),
-        None if value.eq_ignore_ascii_case("bearer") => Err(BearerError::InvalidRequest),
-        // RFC 6750 section 3.1: another scheme is no attempt at this one.
-        _ => Err(BearerError::Missing),
-    }
 }

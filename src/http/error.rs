@@ -9,10 +9,11 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 
+use crate::accounts::AccountError;
 use crate::admin::AdminError;
 use crate::domain::error::{OAuthError, OAuthErrorCode};
-use crate::domain::ports::StoreError;
-use crate::grants::GrantError;
+use crate::domain::ports::{PasswordError, StoreError};
+use crate::grants::{ChallengeRefusal, GrantError, invalid_refresh_token};
 
 /// Everything that an endpoint can answer instead of its result.
 #[derive(Debug)]
@@ -25,6 +26,10 @@ pub(super) enum ApiError {
     Admin(AdminError),
     /// A grant that failed inside.
     Grant(GrantError),
+    /// A login that has not led to a code.
+    Challenge(Box<ChallengeRefusal>),
+    /// What was asked for about an account cannot be done.
+    Account(AccountError),
     /// A malformed request to the administrative API.
     Malformed(Cow<'static, str>),
     /// More than [`super::MAX_BODY_BYTES`].
@@ -67,6 +72,8 @@ struct Answer {
     description: Cow<'static, str>,
     header: Option<(header::HeaderName, HeaderValue)>,
     cause: Option<String>,
+    /// With what a login goes on.
+    auth_session: Option<String>,
 }
 
 impl ApiError {
@@ -75,11 +82,12 @@ impl ApiError {
             Self::OAuth { error, challenge } => oauth(error, *challenge),
             Self::Bearer(error) => bearer(error),
             Self::Admin(error) => admin(error),
-            Self::Grant(GrantError::Refused(error)) => oauth(error, false),
-            Self::Grant(error @ GrantError::NoSigningKey(_)) => unavailable(error.to_string()),
-            Self::Grant(
-                error @ (GrantError::Signing(_) | GrantError::NoEntropy(_) | GrantError::Claims(_)),
-            ) => internal(error.to_string()),
+            Self::Grant(error) => grant(error),
+            Self::Challenge(refusal) => Answer {
+                auth_session: refusal.auth_session.clone(),
+                ..grant(&refusal.error)
+            },
+            Self::Account(error) => account(error),
             Self::Malformed(description) => Answer::new(
                 StatusCode::BAD_REQUEST,
                 "invalid_request",
@@ -118,6 +126,7 @@ impl Answer {
             description: description.into(),
             header: None,
             cause: None,
+            auth_session: None,
         }
     }
 
@@ -150,9 +159,95 @@ fn oauth(error: &OAuthError, challenge: bool) -> Answer {
         | OAuthErrorCode::UnauthorizedClient
         | OAuthErrorCode::UnsupportedGrantType
         | OAuthErrorCode::InvalidScope
-        | OAuthErrorCode::InvalidTarget => {
+        | OAuthErrorCode::InvalidTarget
+        | OAuthErrorCode::InvalidGrant
+        | OAuthErrorCode::UnsupportedResponseType
+        | OAuthErrorCode::UnsupportedTokenType
+        | OAuthErrorCode::InsufficientAuthorization
+        | OAuthErrorCode::InvalidSession
+        | OAuthErrorCode::RedirectToWeb => {
             Answer::new(StatusCode::BAD_REQUEST, code, error.description.clone())
         }
+    }
+}
+
+fn grant(error: &GrantError) -> Answer {
+    match error {
+        GrantError::Refused(error) => oauth(error, false),
+        GrantError::Refresh(outcome) => {
+            oauth(&invalid_refresh_token(), false).caused_by(outcome.as_str().to_owned())
+        }
+        GrantError::TooManyAttempts(wait) => too_many_attempts(*wait),
+        GrantError::Password(error) => password(error),
+        GrantError::Store(error) => store(error),
+        GrantError::NoSigningKey(_) => unavailable(error.to_string()),
+        GrantError::Signing(_) | GrantError::NoEntropy(_) | GrantError::Claims(_) => {
+            internal(error.to_string())
+        }
+    }
+}
+
+fn account(error: &AccountError) -> Answer {
+    let invalid = || {
+        Answer::new(
+            StatusCode::BAD_REQUEST,
+            "invalid_request",
+            error.to_string(),
+        )
+    };
+    match error {
+        AccountError::NoSuchUser(_) | AccountError::NoSuchSession(_) => {
+            Answer::new(StatusCode::NOT_FOUND, "not_found", error.to_string())
+        }
+        AccountError::NameTaken => Answer::new(StatusCode::CONFLICT, "conflict", error.to_string()),
+        AccountError::UnacceptablePassword(_)
+        | AccountError::WrongPassword
+        | AccountError::InvalidProfile(_) => invalid(),
+        AccountError::TooManyAttempts(wait) => too_many_attempts(*wait),
+        AccountError::Password(error) => password(error),
+        AccountError::Store(error) => store(error),
+        AccountError::NoEntropy(_) => internal(error.to_string()),
+    }
+}
+
+fn store(error: &StoreError) -> Answer {
+    match error {
+        StoreError::Unavailable(_) => unavailable(error.to_string()),
+        StoreError::Corrupt(_) | StoreError::Failed(_) => internal(error.to_string()),
+    }
+}
+
+fn password(error: &PasswordError) -> Answer {
+    match error {
+        PasswordError::Busy => unavailable(error.to_string()),
+        PasswordError::Failed(_) => internal(error.to_string()),
+    }
+}
+
+/// RFC 6585 §4.
+fn too_many_attempts(wait: chrono::TimeDelta) -> Answer {
+    let seconds = wait.num_seconds().max(0) + 1;
+    Answer::new(
+        StatusCode::TOO_MANY_REQUESTS,
+        "temporarily_unavailable",
+        "too many failed attempts; wait as long as Retry-After says",
+    )
+    .with_header(header::RETRY_AFTER, &seconds.to_string())
+}
+
+/// How a login ended that has not led to a code, for the metrics.
+pub(super) fn challenge_outcome(refusal: &ChallengeRefusal) -> &'static str {
+    match &refusal.error {
+        GrantError::Refused(error) => error.code.as_str(),
+        GrantError::TooManyAttempts(_) => "blocked",
+        GrantError::Password(PasswordError::Busy) => "busy",
+        GrantError::Refresh(_)
+        | GrantError::NoSigningKey(_)
+        | GrantError::Signing(_)
+        | GrantError::Claims(_)
+        | GrantError::Password(PasswordError::Failed(_))
+        | GrantError::Store(_)
+        | GrantError::NoEntropy(_) => "error",
     }
 }
 
@@ -202,6 +297,7 @@ fn admin(error: &AdminError) -> Answer {
         AdminError::Key(error) => key(error),
         AdminError::ClientExists(_)
         | AdminError::TwoSecretsAreLive(_)
+        | AdminError::NoSecretToRotate(_)
         | AdminError::TooManyKeys(_)
         | AdminError::KeyExists(_) => Answer::new(StatusCode::CONFLICT, "conflict", text),
         AdminError::NoSuchClient(_) | AdminError::NoSuchKey(_) => {
@@ -281,6 +377,8 @@ impl ResponseError for ApiError {
         struct Body<'a> {
             error: &'a str,
             error_description: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            auth_session: Option<&'a str>,
         }
         let answer = self.answer();
         let mut builder = HttpResponse::build(answer.status);
@@ -296,6 +394,7 @@ impl ResponseError for ApiError {
         let mut response = builder.json(Body {
             error: answer.code,
             error_description: &answer.description,
+            auth_session: answer.auth_session.as_deref(),
         });
         response.extensions_mut().insert(Outcome {
             code: answer.code,
@@ -308,6 +407,18 @@ impl ResponseError for ApiError {
 impl From<AdminError> for ApiError {
     fn from(error: AdminError) -> Self {
         Self::Admin(error)
+    }
+}
+
+impl From<AccountError> for ApiError {
+    fn from(error: AccountError) -> Self {
+        Self::Account(error)
+    }
+}
+
+impl From<ChallengeRefusal> for ApiError {
+    fn from(refusal: ChallengeRefusal) -> Self {
+        Self::Challenge(Box::new(refusal))
     }
 }
 

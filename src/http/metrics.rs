@@ -8,6 +8,8 @@ use super::error::ApiError;
 
 pub(super) async fn get(endpoints: web::Data<Endpoints>) -> Result<HttpResponse, ApiError> {
     endpoints.replica.measure();
+    let waiting = endpoints.service.accounts.hasher.waiting();
+    endpoints.metrics.set_password_queue(waiting);
     let text = endpoints
         .metrics
         .render()

@@ -1,21 +1,31 @@
 //! The endpoints, one file each: extract, one use case, render.
 
+mod admin_audit;
 mod admin_clients;
 mod admin_keys;
+mod admin_users;
 mod administrator;
 mod basic_auth;
+mod bearer;
+mod challenge;
+mod client;
+mod client_address;
 mod docs;
 mod error;
 mod form;
 mod health;
+mod introspect;
 mod json_body;
 mod jwks;
+mod me;
 mod metadata;
 mod metrics;
 mod observe;
 mod openapi;
 mod page;
+mod person;
 mod published;
+mod revoke;
 mod token;
 
 use std::sync::Arc;
@@ -26,6 +36,7 @@ use actix_web::{FromRequest, Handler, Resource, Responder, web};
 
 use crate::admin::Administration;
 use crate::domain::issuer::Issuer;
+use crate::domain::network::TrustedProxies;
 use crate::domain::ports::Clock;
 use crate::grants::TokenService;
 use crate::replica::Replica;
@@ -49,21 +60,29 @@ pub struct Endpoints {
     request_ids: RequestIds,
     jwks_cache_control: String,
     docs: docs::Page,
+    trusted_proxies: TrustedProxies,
+}
+
+/// What the endpoints must know of the way to them.
+pub struct Network {
+    /// How long others may keep the key set.
+    pub jwks_max_age: Duration,
+    /// Whose word about the address of a client counts.
+    pub trusted_proxies: TrustedProxies,
 }
 
 impl Endpoints {
-    /// Gathers what the endpoints work with. `jwks_max_age` is how long others may keep the key
-    /// set.
+    /// Gathers what the endpoints work with.
     #[must_use]
     pub fn new(
         service: TokenService,
         administration: Administration,
         replica: Replica,
         metrics: Metrics,
-        jwks_max_age: Duration,
+        network: Network,
     ) -> Self {
         let metadata = metadata::document(&service.issuer);
-        let jwks_cache_control = published::cache_control(jwks_max_age);
+        let jwks_cache_control = published::cache_control(network.jwks_max_age);
         let clock = Arc::clone(&administration.clock);
         let request_ids = RequestIds::new(&*service.entropy);
         Self {
@@ -76,6 +95,7 @@ impl Endpoints {
             request_ids,
             jwks_cache_control,
             docs: docs::Page::new(),
+            trusted_proxies: network.trusted_proxies,
         }
     }
 
@@ -91,14 +111,21 @@ pub fn mount(config: &mut web::ServiceConfig, endpoints: &web::Data<Endpoints>) 
     let metadata = format!("/.well-known/oauth-authorization-server{base}");
     let admin = web::scope("/api/admin")
         .configure(admin_clients::mount)
-        .configure(admin_keys::mount);
+        .configure(admin_keys::mount)
+        .configure(admin_users::mount)
+        .configure(admin_audit::mount);
+    let me = web::scope("/api/me").configure(me::mount);
     let of_the_issuer = web::scope(&base)
         .service(published("/.well-known/jwks.json", jwks::get))
         .service(only("/oauth/token", &[Method::POST]).route(web::post().to(token::post)))
+        .service(only("/oauth/challenge", &[Method::POST]).route(web::post().to(challenge::post)))
+        .service(only("/oauth/revoke", &[Method::POST]).route(web::post().to(revoke::post)))
+        .service(only("/oauth/introspect", &[Method::POST]).route(web::post().to(introspect::post)))
         .service(readable("/openapi.yaml", openapi::get))
         .service(readable("/docs", docs::get))
         .service(readable("/docs.css", docs::style))
-        .service(admin);
+        .service(admin)
+        .service(me);
     config
         .app_data(endpoints.clone())
         .service(published(&metadata, metadata::get))

@@ -31,6 +31,11 @@ impl<Key: std::str::FromStr> PageRequest<Key> {
     ) -> Result<Self, ApiError> {
         let malformed = |_| ApiError::Malformed("the query takes cursor and limit".into());
         let PageQuery { cursor, limit } = query.map_err(malformed)?.into_inner();
+        Self::of(cursor, limit)
+    }
+
+    /// The same, when the query has other members, too.
+    pub(super) fn of(cursor: Option<String>, limit: Option<u32>) -> Result<Self, ApiError> {
         let limit = limit.unwrap_or(DEFAULT_LIMIT);
         if !(1..=MAX_LIMIT).contains(&limit) {
             return Err(ApiError::Malformed("limit is 1 to 200".into()));
@@ -52,7 +57,11 @@ fn decode<Key: std::str::FromStr>(cursor: &str) -> Option<Key> {
 }
 
 /// Cuts one item more than was wanted off, and answers the cursor of the next page if there was one.
-pub(super) fn cut<T>(items: &mut Vec<T>, limit: u32, key: impl Fn(&T) -> &str) -> Option<String> {
+pub(super) fn cut<T, Key: AsRef<[u8]>>(
+    items: &mut Vec<T>,
+    limit: u32,
+    key: impl Fn(&T) -> Key,
+) -> Option<String> {
     let limit = limit as usize;
     let has_more = items.len() > limit;
     items.truncate(limit);

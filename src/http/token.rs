@@ -1,21 +1,18 @@
 //! `POST /oauth/token` (RFC 6749 §3.2).
 
-use std::sync::Arc;
-
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
-use zeroize::Zeroizing;
 
 use super::Endpoints;
-use super::basic_auth::{self, Authorization};
+use super::client;
 use super::error::ApiError;
 use super::form::Form;
-use super::observe::Caller;
-use crate::domain::Timestamp;
-use crate::domain::client::{Client, ClientAuthMethod, GrantType};
+use crate::domain::client::GrantType;
 use crate::domain::error::{OAuthError, OAuthErrorCode};
-use crate::grants::{ClientCredential, ClientCredentialsRequest, GrantError, TokenResponse};
+use crate::grants::{
+    AuthorizationCodeRequest, ClientCredentialsRequest, GrantError, RefreshRequest, TokenResponse,
+};
 
 pub(super) async fn post(
     endpoints: web::Data<Endpoints>,
@@ -23,17 +20,52 @@ pub(super) async fn post(
     form: Form,
 ) -> Result<HttpResponse, ApiError> {
     let now = endpoints.clock.now();
-    let client = authenticate(&endpoints, &request, &form, now)?;
+    let client = client::authenticate(&endpoints, &request, &form, now)?;
     let grant = grant_type(&form).map_err(GrantError::Refused)?;
+    let service = &endpoints.service;
     let response = match grant {
         GrantType::ClientCredentials => {
             let parameters = ClientCredentialsRequest {
                 scope: form.value("scope"),
                 resources: form.values("resource").collect(),
             };
-            endpoints
-                .service
-                .client_credentials(&client, &parameters, now)?
+            service.client_credentials(&client, &parameters, now)?
+        }
+        GrantType::AuthorizationCode => {
+            let parameters = AuthorizationCodeRequest {
+                code: form.value("code"),
+                code_verifier: form.value("code_verifier"),
+                redirect_uri: form.value("redirect_uri"),
+                scope: form.value("scope"),
+                resources: form.values("resource").collect(),
+            };
+            let context = client::context(&endpoints, &request);
+            service
+                .authorization_code(&client, &parameters, &context, now)
+                .await?
+        }
+        GrantType::RefreshToken => {
+            let parameters = RefreshRequest {
+                refresh_token: form.value("refresh_token"),
+                idempotency_key: idempotency_key(&request)?,
+                scope: form.value("scope"),
+                resources: form.values("resource").collect(),
+            };
+            let context = client::context(&endpoints, &request);
+            let answer = service
+                .refresh_token(&client, &parameters, &context, now)
+                .await;
+            let (response, outcome) = match answer {
+                Err(error) => {
+                    if let GrantError::Refresh(outcome) = &error {
+                        endpoints.metrics.refreshed(outcome.as_str());
+                    }
+                    return Err(error.into());
+                }
+                Ok(answer) => answer,
+            };
+            endpoints.metrics.refreshed(outcome.as_str());
+            response
         }
     };
     endpoints
@@ -42,59 +74,33 @@ pub(super) async fn post(
     Ok(render(&response))
 }
 
-/// RFC 6749 §2.3: the client proves who it is before anything else is looked at.
-fn authenticate(
-    endpoints: &Endpoints,
-    request: &HttpRequest,
-    form: &Form,
-    now: Timestamp,
-) -> Result<Arc<Client>, ApiError> {
-    let challenge = request.headers().contains_key(header::AUTHORIZATION);
-    let refused = |error| ApiError::OAuth { error, challenge };
-    let credential = client_credential(request, form).map_err(refused)?;
-    if let Ok(id) = credential.client_id.parse() {
-        Caller::note(request, &id);
-    }
-    endpoints
-        .service
-        .authenticate_client(&credential, now)
-        .map_err(refused)
-}
-
-/// The one credential of the request (RFC 6749 §2.3: not more than one way of authenticating).
-fn client_credential(request: &HttpRequest, form: &Form) -> Result<ClientCredential, OAuthError> {
-    let (body_id, body_secret) = (form.value("client_id"), form.value("client_secret"));
-    match (basic_auth::read(request.headers()), body_id, body_secret) {
-        (Authorization::Basic { .. } | Authorization::Malformed, _, Some(_)) => Err(
-            OAuthError::invalid_request("authenticate in the header or in the form, not both"),
-        ),
-        (Authorization::Basic { client_id, .. }, Some(other), None) if client_id != other => Err(
-            OAuthError::invalid_request("client_id in the form is not that of the header"),
-        ),
-        (Authorization::Basic { client_id, secret }, _, None) => Ok(ClientCredential {
-            client_id,
-            secret,
-            method: ClientAuthMethod::ClientSecretBasic,
-        }),
-        (Authorization::Absent, Some(client_id), Some(secret)) => Ok(ClientCredential {
-            client_id: client_id.to_owned(),
-            secret: Zeroizing::new(secret.to_owned()),
-            method: ClientAuthMethod::ClientSecretPost,
-        }),
-        (Authorization::Absent, _, _) | (Authorization::Malformed, _, None) => {
-            Err(OAuthError::invalid_client())
-        }
-    }
-}
-
 fn grant_type(form: &Form) -> Result<GrantType, OAuthError> {
     let name = form
         .value("grant_type")
         .ok_or_else(|| OAuthError::invalid_request("grant_type is missing"))?;
     name.parse().map_err(|_| {
-        let description = "this server offers the grant type client_credentials";
+        let offered = GrantType::ALL.map(GrantType::as_str).join(", ");
+        let description = format!("this server offers the grant types {offered}");
         OAuthError::new(OAuthErrorCode::UnsupportedGrantType, description)
     })
+}
+
+/// The `Idempotency-Key` of the request (draft-ietf-httpapi-idempotency-key-header §2.1), quoted
+/// or not: only whether two are the same matters.
+fn idempotency_key(request: &HttpRequest) -> Result<Option<&[u8]>, GrantError> {
+    const NAME: header::HeaderName = header::HeaderName::from_static("idempotency-key");
+    const MOST_BYTES: usize = 256;
+    let mut given = request.headers().get_all(NAME);
+    let (Some(first), second) = (given.next(), given.next()) else {
+        return Ok(None);
+    };
+    let key = first.as_bytes();
+    let is_well_formed = (1..=MOST_BYTES).contains(&key.len()) && second.is_none();
+    if !is_well_formed {
+        let description = "Idempotency-Key is one header of 1 to 256 bytes";
+        return Err(OAuthError::invalid_request(description).into());
+    }
+    Ok(Some(key))
 }
 
 /// RFC 6749 §5.1.
@@ -104,6 +110,8 @@ fn render(response: &TokenResponse) -> HttpResponse {
         access_token: &'a str,
         token_type: &'static str,
         expires_in: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        refresh_token: Option<&'a str>,
         #[serde(skip_serializing_if = "str::is_empty")]
         scope: &'a str,
     }
@@ -114,6 +122,7 @@ fn render(response: &TokenResponse) -> HttpResponse {
             access_token: &response.access_token,
             token_type: "Bearer",
             expires_in: response.expires_in.as_secs(),
+            refresh_token: response.refresh_token.as_deref().map(String::as_str),
             scope: response.scope.as_str(),
         })
 }

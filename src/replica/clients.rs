@@ -58,7 +58,7 @@ impl ClientCache {
                 for change in changes {
                     match change {
                         ClientState::Present(client) => {
-                            clients.insert(client.id.clone(), Arc::new(client));
+                            clients.insert(client.id.clone(), Arc::from(client));
                         }
                         ClientState::Gone(id) => {
                             clients.remove(&id);

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
 use prometheus_client::metrics::histogram::Histogram;
 use serde::Serialize;
-use tokensmith_verify::{KeySet, Verifier};
+use serde_json::{Map, Value};
+use tokensmith_verify::{Claims, KeySet, Verifier};
 
 use crate::domain::Timestamp;
 use crate::domain::algorithm::Algorithm;
@@ -16,7 +17,9 @@ use crate::domain::id::Kid;
 use crate::domain::issuer::Issuer;
 use crate::domain::key::{PublicJwk, SigningKey};
 use crate::domain::key_schedule::KeyChain;
-use crate::domain::ports::{KeyVault, SigningFailed, SigningKeys, TokenSigner, Version};
+use crate::domain::ports::{
+    AccessTokenReader, KeyVault, SigningFailed, SigningKeys, TokenSigner, Version,
+};
 use crate::telemetry::metrics::KeyMetrics;
 
 /// The keys as this replica knows them.
@@ -26,6 +29,8 @@ pub struct KeyRing {
     issuer: Issuer,
     /// Verifies tokens of this issuer for this issuer, with the keys that are published.
     verifier: ArcSwapOption<Verifier>,
+    /// Verifies tokens of this issuer for any API.
+    reader: ArcSwapOption<Verifier>,
     state: ArcSwap<RingState>,
     jwks: ArcSwap<JwksDocument>,
 }
@@ -55,6 +60,7 @@ impl KeyRing {
             signing_time,
             issuer,
             verifier: ArcSwapOption::empty(),
+            reader: ArcSwapOption::empty(),
             state: ArcSwap::default(),
             jwks: ArcSwap::default(),
         }
@@ -126,23 +132,41 @@ impl KeyRing {
         if document == **self.jwks.load() {
             return;
         }
-        match self.verifier_with(&document) {
-            Ok(verifier) => self.verifier.store(Some(Arc::new(verifier))),
+        match self.verifiers_with(&document) {
+            Ok((verifier, reader)) => {
+                self.verifier.store(Some(Arc::new(verifier)));
+                self.reader.store(Some(Arc::new(reader)));
+            }
             Err(error) => {
                 // Rather no administrator than one whose key may be withdrawn.
                 self.verifier.store(None);
+                self.reader.store(None);
                 tracing::error!(%error, "the published key set does not verify");
             }
         }
         self.jwks.store(Arc::new(document));
     }
 
-    fn verifier_with(&self, jwks: &JwksDocument) -> Result<Verifier, Box<dyn std::error::Error>> {
+    /// One verifier for tokens for this server, and one for tokens for whatever API.
+    fn verifiers_with(
+        &self,
+        jwks: &JwksDocument,
+    ) -> Result<(Verifier, Verifier), Box<dyn std::error::Error>> {
         let issuer = self.issuer.as_str();
         let jwks = std::str::from_utf8(&jwks.body)?;
-        Ok(Verifier::with_keys(issuer, KeySet::from_json(jwks)?)
-            .audience(issuer)
-            .build()?)
+        let keys = || KeySet::from_json(jwks);
+        // These tokens were made by this very clock, or one a moment apart.
+        let leeway = Duration::from_secs(1);
+        Ok((
+            Verifier::with_keys(issuer, keys()?)
+                .audience(issuer)
+                .leeway(leeway)
+                .build()?,
+            Verifier::with_keys(issuer, keys()?)
+                .danger_accept_any_audience()
+                .leeway(leeway)
+                .build()?,
+        ))
     }
 
     /// Whether something is due on a chain, at a glance and without the database.
@@ -188,6 +212,14 @@ impl SigningKeys for KeyRing {
         let state = self.state.load();
         let key = chain(&state, algorithm).signer(now)?;
         state.signers.get(&key.kid).cloned()
+    }
+}
+
+impl AccessTokenReader for KeyRing {
+    fn read_access_token(&self, text: &str, now: Timestamp) -> Option<Claims<Map<String, Value>>> {
+        let reader = self.reader.load_full()?;
+        let verified = reader.verify_at(text, now.timestamp()).ok()?;
+        Some(verified.into_inner())
     }
 }
 

@@ -1,8 +1,9 @@
 //! What one replica keeps in memory, and how it stays true: all clients, the parsed signing keys,
-//! the published JWKS. Requests are answered from here without a database operation.
+//! the published JWKS, sessions that were used lately. Requests are answered from here without a database operation.
 
 mod clients;
 mod keys;
+mod sessions;
 mod upkeep;
 
 use std::sync::Arc;
@@ -14,7 +15,9 @@ use tokio::time::timeout;
 
 pub use clients::ClientCache;
 pub use keys::{JwksDocument, KeyRing};
+pub use sessions::SessionCache;
 
+use crate::accounts::trail::Trail;
 use crate::admin::AdminError;
 use crate::admin::keys::KeyAdministration;
 use crate::domain::algorithm::Algorithm;
@@ -31,6 +34,9 @@ pub struct Replica {
     pub clients: Arc<ClientCache>,
     /// All keys.
     pub keys: Arc<KeyRing>,
+    /// Sessions that were used lately.
+    pub sessions: Arc<SessionCache>,
+    trail: Trail,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     administration: KeyAdministration,
@@ -47,15 +53,17 @@ impl Replica {
     /// # Errors
     /// When the database does not answer or a key cannot be opened.
     pub async fn start(
-        clients: Arc<ClientCache>,
         keys: Arc<KeyRing>,
         administration: KeyAdministration,
+        trail: Trail,
         clock: Arc<dyn Clock>,
         metrics: Metrics,
     ) -> Result<Self, AdminError> {
         let replica = Self {
-            clients,
+            clients: Arc::default(),
             keys,
+            sessions: Arc::default(),
+            trail,
             store: Arc::clone(&administration.store),
             clock,
             administration,

@@ -5,6 +5,8 @@ use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::Replica;
+use crate::accounts::AccountError;
+use crate::domain::ports::SessionMemory;
 
 /// How often a replica looks for changes. A change is seen everywhere within a second.
 const WATCH_INTERVAL: Duration = Duration::from_millis(250);
@@ -14,6 +16,16 @@ const KEYS_INTERVAL: Duration = Duration::from_millis(500);
 const KEYS_RETRY: Duration = Duration::from_secs(5);
 /// How often uses of secrets are written down.
 const SECRET_USE_INTERVAL: Duration = Duration::from_mins(1);
+/// How often uses of sessions are written down. A session lives a minute at least.
+const SESSION_USE_INTERVAL: Duration = Duration::from_secs(10);
+/// How often audit records are sealed.
+const SEAL_INTERVAL: Duration = Duration::from_millis(500);
+/// How often a page of sessions is looked through for such as are over.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
+/// How many sessions that page has.
+const SWEEP_PAGE: u32 = 500;
+/// How long a session stays after its end: as long as its last access token, and a minute.
+const SESSIONS_STAY: Duration = Duration::from_mins(61);
 
 impl Replica {
     /// Keeps the memory of this replica true, and the keys ahead of their time, until it is
@@ -23,7 +35,10 @@ impl Replica {
         tokio::join!(
             self.watch_changes(),
             self.keep_keys_ahead(),
-            self.keep_secret_uses()
+            self.keep_secret_uses(),
+            self.keep_session_uses(),
+            self.keep_audit_log_sealed(),
+            self.keep_swept(),
         );
     }
 
@@ -95,6 +110,67 @@ impl Replica {
         if let Err(error) = self.store.record_secret_use(&used).await {
             tracing::warn!(%error, "cannot write down when client secrets were last used");
             self.clients.restore_used_secrets(used);
+        }
+    }
+}
+
+impl Replica {
+    async fn keep_session_uses(&self) {
+        let mut ticks = every(SESSION_USE_INTERVAL);
+        loop {
+            ticks.tick().await;
+            self.write_session_uses().await;
+        }
+    }
+
+    /// Writes down when sessions were last used.
+    pub async fn write_session_uses(&self) {
+        let uses = self.sessions.take_uses();
+        // A page at a time, so that no transaction is long.
+        for page in uses.chunks(SWEEP_PAGE as usize) {
+            if let Err(error) = self.store.record_session_use(page).await {
+                tracing::warn!(%error, "cannot write down when sessions were last used");
+                self.sessions.restore_uses(page.to_vec());
+            }
+        }
+    }
+
+    async fn keep_audit_log_sealed(&self) {
+        let mut ticks = every(SEAL_INTERVAL);
+        let mut sealing_works = true;
+        loop {
+            ticks.tick().await;
+            let sealed = self.seal_audit_log().await;
+            match (&sealed, sealing_works) {
+                (Err(error), true) => tracing::error!(%error, "cannot seal the audit log"),
+                (Ok(()), false) => tracing::info!("the audit log can be sealed again"),
+                _ => {}
+            }
+            sealing_works = sealed.is_ok();
+        }
+    }
+
+    /// Seals the audit records that have been written since the last time.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn seal_audit_log(&self) -> Result<(), AccountError> {
+        self.trail.write_repeated(self.clock.now()).await?;
+        Ok(self.trail.seal().await?)
+    }
+
+    /// Goes through all sessions, a page at a time, again and again: expired rows go in small
+    /// steps, and nothing that a refresh changes needs an index for it.
+    async fn keep_swept(&self) {
+        let mut ticks = every(SWEEP_INTERVAL);
+        let mut after = None;
+        loop {
+            ticks.tick().await;
+            let over_before = self.clock.now() - SESSIONS_STAY;
+            match self.store.sweep(after, over_before, SWEEP_PAGE).await {
+                Ok(next) => after = next,
+                Err(error) => tracing::warn!(%error, "cannot remove what is over"),
+            }
         }
     }
 }

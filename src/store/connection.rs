@@ -34,6 +34,24 @@ impl<'a> From<&'a [u8]> for Param<'a> {
     }
 }
 
+impl From<Option<i64>> for Param<'_> {
+    fn from(value: Option<i64>) -> Self {
+        Self::Integer(value)
+    }
+}
+
+impl<'a> From<Option<&'a str>> for Param<'a> {
+    fn from(value: Option<&'a str>) -> Self {
+        Self::Text(value)
+    }
+}
+
+impl<'a> From<Option<&'a [u8]>> for Param<'a> {
+    fn from(value: Option<&'a [u8]>) -> Self {
+        Self::Bytes(value)
+    }
+}
+
 /// A connection inside a transaction (or, for a single read, outside).
 pub(super) trait Connection: Send {
     type Row: Columns + Send;
@@ -58,6 +76,7 @@ pub(super) trait Columns {
     fn integer(&self, column: &str) -> Result<i64, StatementError>;
     fn optional_integer(&self, column: &str) -> Result<Option<i64>, StatementError>;
     fn text(&self, column: &str) -> Result<String, StatementError>;
+    fn optional_text(&self, column: &str) -> Result<Option<String>, StatementError>;
     fn bytes(&self, column: &str) -> Result<Vec<u8>, StatementError>;
     fn optional_bytes(&self, column: &str) -> Result<Option<Vec<u8>>, StatementError>;
 }
@@ -109,6 +128,10 @@ macro_rules! implement_for {
             }
 
             fn text(&self, column: &str) -> Result<String, StatementError> {
+                Ok(self.try_get(column)?)
+            }
+
+            fn optional_text(&self, column: &str) -> Result<Option<String>, StatementError> {
                 Ok(self.try_get(column)?)
             }
 

@@ -37,7 +37,7 @@ pub async fn open(
 ) -> Result<Arc<dyn Store>, OpenError> {
     Ok(match location {
         DatabaseLocation::Sqlite(path) => {
-            let database = sqlite::Sqlite::open(path, most_connections).await?;
+            let database = sqlite::Sqlite::open(path, most_connections, metrics.clone()).await?;
             Arc::new(sql_store::SqlStore::new(database, metrics))
         }
         DatabaseLocation::Postgres(options) => {

@@ -1,5 +1,7 @@
 //! Rows to domain values and back.
 
+pub(super) mod people;
+
 use super::connection::Columns;
 use super::error::StatementError;
 use crate::domain::Timestamp;
@@ -85,13 +87,13 @@ fn client_state(
     if optional_instant(row, "deleted_at")?.is_some() {
         return Ok(ClientState::Gone(id));
     }
-    Ok(ClientState::Present(Client {
+    Ok(ClientState::Present(Box::new(Client {
         id,
         metadata: json(row, "metadata")?,
         created_at: instant(row, "created_at")?,
         disabled_at: optional_instant(row, "disabled_at")?,
         secrets: secret.into_iter().collect(),
-    }))
+    })))
 }
 
 /// The secret in a row of the outer join.

@@ -96,6 +96,151 @@ statements! {
     REVOKE_SIGNING_KEY =
         "UPDATE signing_keys SET revoked_at = $2 WHERE kid = $1 AND revoked_at IS NULL";
     DESTROY_PRIVATE_KEY = "UPDATE signing_keys SET sealed_private = NULL WHERE kid = $1";
+
+    INSERT_USER =
+        "INSERT INTO users (id, username, email, profile, password_hash, password_changed_at, \
+         created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    /// No row when the name is taken.
+    INSERT_IDENTIFIER =
+        "INSERT INTO user_identifiers (key, user_id) VALUES ($1, $2) \
+         ON CONFLICT (key) DO NOTHING";
+    DELETE_IDENTIFIER = "DELETE FROM user_identifiers WHERE key = $1 AND user_id = $2";
+    FIND_USER =
+        "SELECT id, username, email, profile, password_hash, password_changed_at, created_at, \
+         last_login_at, disabled_at FROM users WHERE id = $1";
+    FIND_USER_BY_IDENTIFIER =
+        "SELECT u.id, u.username, u.email, u.profile, u.password_hash, u.password_changed_at, \
+         u.created_at, u.last_login_at, u.disabled_at FROM user_identifiers i \
+         JOIN users u ON u.id = i.user_id WHERE i.key = $1";
+    LIST_USERS =
+        "SELECT id, username, email, profile, password_hash, password_changed_at, created_at, \
+         last_login_at, disabled_at FROM users WHERE id > $1 ORDER BY id LIMIT $2";
+    ENABLE_USER = "UPDATE users SET disabled_at = NULL WHERE id = $1 AND disabled_at IS NOT NULL";
+    DISABLE_USER = "UPDATE users SET disabled_at = $2 WHERE id = $1 AND disabled_at IS NULL";
+    DELETE_USER = "DELETE FROM users WHERE id = $1";
+    SET_PASSWORD =
+        "UPDATE users SET password_hash = $2, password_changed_at = $3 WHERE id = $1";
+    REPLACE_PASSWORD =
+        "UPDATE users SET password_hash = $2, password_changed_at = $3 \
+         WHERE id = $1 AND password_hash = $4";
+    UPGRADE_PASSWORD_HASH =
+        "UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2";
+    /// A login by password: also takes the row's lock, so that it comes before or after a change
+    /// of the account, not in between.
+    NOTE_LOGIN_WITH_PASSWORD =
+        "UPDATE users SET last_login_at = $2 \
+         WHERE id = $1 AND disabled_at IS NULL AND password_hash = $3";
+    /// As above, for a login without one.
+    NOTE_LOGIN =
+        "UPDATE users SET last_login_at = $2 WHERE id = $1 AND disabled_at IS NULL";
+    /// Takes the lock of an enabled account's row; changes nothing.
+    LOCK_ENABLED_USER =
+        "UPDATE users SET disabled_at = NULL WHERE id = $1 AND disabled_at IS NULL";
+
+    FIND_ATTEMPTS = "SELECT attempts, last_at FROM login_attempts WHERE key = $1";
+    /// No row when somebody else counted in between.
+    COUNT_ATTEMPT =
+        "INSERT INTO login_attempts (key, attempts, last_at) VALUES ($1, $2, $3) \
+         ON CONFLICT (key) DO UPDATE SET attempts = excluded.attempts, \
+         last_at = excluded.last_at \
+         WHERE login_attempts.attempts = $4 AND login_attempts.last_at = $5";
+    REFUND_ATTEMPT =
+        "UPDATE login_attempts SET attempts = attempts - 1 WHERE key = $1 AND attempts > 0";
+    FORGET_ATTEMPTS = "DELETE FROM login_attempts WHERE key = $1";
+    DELETE_OLD_ATTEMPTS =
+        "DELETE FROM login_attempts WHERE key IN \
+         (SELECT key FROM login_attempts WHERE last_at < $1 ORDER BY last_at LIMIT $2)";
+
+    INSERT_CODE =
+        "INSERT INTO authorization_codes (digest, client_id, user_id, scope, audience, \
+         code_challenge, redirect_uri, auth_time, amr, device, address, expires_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+    FIND_CODE =
+        "SELECT digest, client_id, user_id, scope, audience, code_challenge, redirect_uri, \
+         auth_time, amr, device, address, expires_at, redeemed_for \
+         FROM authorization_codes WHERE digest = $1";
+    /// The one use of a code (RFC 6749 §4.1.2).
+    REDEEM_CODE =
+        "UPDATE authorization_codes SET redeemed_for = $2 \
+         WHERE digest = $1 AND redeemed_for IS NULL AND expires_at > $3";
+    DELETE_UNUSED_CODES_OF_USER =
+        "DELETE FROM authorization_codes WHERE user_id = $1 AND redeemed_for IS NULL";
+    DELETE_OLD_CODES =
+        "DELETE FROM authorization_codes WHERE digest IN \
+         (SELECT digest FROM authorization_codes WHERE expires_at < $1 \
+         ORDER BY expires_at LIMIT $2)";
+
+    INSERT_SESSION =
+        "INSERT INTO sessions (id, user_id, client_id, secret, generation, rotated_at, \
+         idle_expires_at, expires_at, created_at, auth_time, amr, scope, audience, device, \
+         address) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
+    FIND_SESSION =
+        "SELECT s.id, s.user_id, s.client_id, s.secret, s.generation, s.rotated_at, \
+         s.rotated_with, s.idle_expires_at, s.expires_at, s.created_at, s.auth_time, s.amr, \
+         s.scope, s.audience, s.device, s.address, s.last_seen_at, s.ended_at, s.end_reason, \
+         u.id AS enabled_user FROM sessions s \
+         LEFT JOIN users u ON u.id = s.user_id AND u.disabled_at IS NULL WHERE s.id = $1";
+    LIST_SESSIONS =
+        "SELECT id, user_id, client_id, secret, generation, rotated_at, rotated_with, \
+         idle_expires_at, expires_at, created_at, auth_time, amr, scope, audience, device, \
+         address, last_seen_at, ended_at, end_reason FROM sessions \
+         WHERE user_id = $1 AND ended_at IS NULL AND idle_expires_at > $2 AND expires_at > $2 \
+         ORDER BY id DESC LIMIT $3";
+    /// The compare-and-swap of rotation: one statement, every guard in it.
+    ROTATE_SESSION =
+        "UPDATE sessions SET generation = $3, rotated_at = $4, rotated_with = $5, \
+         idle_expires_at = $6, address = COALESCE($7, address) \
+         WHERE id = $1 AND generation = $2 AND ended_at IS NULL \
+         AND idle_expires_at > $4 AND expires_at > $4 AND EXISTS \
+         (SELECT 1 FROM users WHERE users.id = sessions.user_id AND users.disabled_at IS NULL)";
+    END_SESSION =
+        "UPDATE sessions SET ended_at = $2, end_reason = $3 WHERE id = $1 AND ended_at IS NULL";
+    /// All sessions of a person but one; the id of none is empty.
+    END_SESSIONS_OF_USER =
+        "UPDATE sessions SET ended_at = $2, end_reason = $3 \
+         WHERE user_id = $1 AND id <> $4 AND ended_at IS NULL";
+    RENAME_SESSION =
+        "UPDATE sessions SET device = $3 WHERE id = $1 AND user_id = $2 AND ended_at IS NULL";
+    RECORD_SESSION_USE =
+        "UPDATE sessions SET last_seen_at = $2, \
+         idle_expires_at = CASE WHEN $3 > idle_expires_at THEN $3 ELSE idle_expires_at END \
+         WHERE id = $1 AND ended_at IS NULL AND (last_seen_at IS NULL OR last_seen_at < $2)";
+    /// The last of the next sessions in the order of ids.
+    END_OF_SESSION_PAGE =
+        "SELECT id FROM (SELECT id FROM sessions WHERE id > $1 ORDER BY id LIMIT $2) page \
+         ORDER BY id DESC LIMIT 1";
+    DELETE_OVER_SESSIONS =
+        "DELETE FROM sessions WHERE id > $1 AND id <= $2 \
+         AND (ended_at < $3 OR idle_expires_at < $3 OR expires_at < $3)";
+
+    INSERT_AUDIT_RECORD =
+        "INSERT INTO audit_records (id, at, kind, actor, address, user_id, client_id, \
+         session_id, detail) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    LIST_AUDIT_RECORDS =
+        "SELECT id, at, kind, actor, address, user_id, client_id, session_id, detail, sequence, \
+         hash FROM audit_records WHERE id < $1 \
+         AND (CAST($2 AS TEXT) IS NULL OR kind = $2) AND (CAST($3 AS TEXT) IS NULL OR client_id = $3) \
+         AND (CAST($5 AS BYTEA) IS NULL OR session_id = $5) \
+         ORDER BY id DESC LIMIT $4";
+    LIST_AUDIT_RECORDS_OF_USER =
+        "SELECT id, at, kind, actor, address, user_id, client_id, session_id, detail, sequence, \
+         hash FROM audit_records WHERE id < $1 AND user_id = $6 \
+         AND (CAST($2 AS TEXT) IS NULL OR kind = $2) AND (CAST($3 AS TEXT) IS NULL OR client_id = $3) \
+         AND (CAST($5 AS BYTEA) IS NULL OR session_id = $5) \
+         ORDER BY id DESC LIMIT $4";
+    LIST_SEALED_RECORDS =
+        "SELECT id, at, kind, actor, address, user_id, client_id, session_id, detail, sequence, \
+         hash FROM audit_records WHERE sequence > $1 ORDER BY sequence LIMIT $2";
+    LIST_UNSEALED_RECORDS =
+        "SELECT id, at, kind, actor, address, user_id, client_id, session_id, detail, sequence, \
+         hash FROM audit_records WHERE sequence IS NULL ORDER BY id LIMIT $1";
+    FIND_END_OF_CHAIN = "SELECT sequence, hash FROM audit_chain WHERE singleton = 1";
+    /// The compare-and-swap of sealing: no row when another replica was first.
+    EXTEND_CHAIN =
+        "UPDATE audit_chain SET sequence = $2, hash = $3 \
+         WHERE singleton = 1 AND sequence = $1";
+    SEAL_RECORD =
+        "UPDATE audit_records SET sequence = $2, hash = $3 WHERE id = $1 AND sequence IS NULL";
 }
 
 // --- What only one of the databases needs ------------------------------------------------------

@@ -1,5 +1,7 @@
 //! [`Store`] over either database: names the transition, counts it, and maps its errors.
 
+mod people;
+
 use std::future::Future;
 
 use async_trait::async_trait;
@@ -9,6 +11,7 @@ use super::connection::Connection;
 use super::error::StatementError;
 use super::transitions;
 use crate::domain::Timestamp;
+use crate::domain::audit::AuditRecord;
 use crate::domain::client::Client;
 use crate::domain::id::{ClientId, SecretId};
 use crate::domain::key::SigningKey;
@@ -35,6 +38,12 @@ pub(super) trait Database: Send + Sync + 'static {
 
     /// Runs the work in a transaction and commits it.
     fn write<T: Send + 'static>(
+        &self,
+        work: impl Work<Self::Connection, T>,
+    ) -> impl Future<Output = Result<T, StoreError>> + Send;
+
+    /// Runs work that is one statement, which needs no transaction around it.
+    fn write_one<T: Send + 'static>(
         &self,
         work: impl Work<Self::Connection, T>,
     ) -> impl Future<Output = Result<T, StoreError>> + Send;
@@ -73,6 +82,15 @@ impl<D: Database> SqlStore<D> {
         self.database.write(work).await
     }
 
+    async fn write_one<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        work: impl Work<D::Connection, T>,
+    ) -> Result<T, StoreError> {
+        self.metrics.count(operation);
+        self.database.write_one(work).await
+    }
+
     async fn read<T: Send + 'static>(
         &self,
         operation: &'static str,
@@ -88,11 +106,11 @@ impl<D: Database> Store for SqlStore<D> {
     async fn create_client(
         &self,
         new: &NewClient,
-        now: Timestamp,
+        record: &AuditRecord,
     ) -> Result<ClientChange, StoreError> {
-        let new = new.clone();
+        let (new, record) = (new.clone(), record.clone());
         self.write("create_client", move |connection| {
-            Box::pin(async move { transitions::create_client(connection, &new, now).await })
+            Box::pin(async move { transitions::create_client(connection, &new, &record).await })
         })
         .await
     }
@@ -134,13 +152,13 @@ impl<D: Database> Store for SqlStore<D> {
         &self,
         id: &ClientId,
         enabled: bool,
-        now: Timestamp,
+        record: &AuditRecord,
     ) -> Result<ClientChange, StoreError> {
-        let id = id.clone();
+        let (id, record) = (id.clone(), record.clone());
         self.write("set_client_enabled", move |connection| {
-            Box::pin(
-                async move { transitions::set_client_enabled(connection, &id, enabled, now).await },
-            )
+            Box::pin(async move {
+                transitions::set_client_enabled(connection, &id, enabled, &record).await
+            })
         })
         .await
     }
@@ -149,12 +167,12 @@ impl<D: Database> Store for SqlStore<D> {
         &self,
         id: &ClientId,
         order: &SecretRotationOrder,
-        now: Timestamp,
+        record: &AuditRecord,
     ) -> Result<SecretRotation, StoreError> {
-        let (id, order) = (id.clone(), order.clone());
+        let (id, order, record) = (id.clone(), order.clone(), record.clone());
         self.write("rotate_client_secret", move |connection| {
             Box::pin(async move {
-                transitions::rotate_client_secret(connection, &id, &order, now).await
+                transitions::rotate_client_secret(connection, &id, &order, &record).await
             })
         })
         .await
@@ -163,11 +181,11 @@ impl<D: Database> Store for SqlStore<D> {
     async fn delete_client(
         &self,
         id: &ClientId,
-        now: Timestamp,
+        record: &AuditRecord,
     ) -> Result<ClientChange, StoreError> {
-        let id = id.clone();
+        let (id, record) = (id.clone(), record.clone());
         self.write("delete_client", move |connection| {
-            Box::pin(async move { transitions::delete_client(connection, &id, now).await })
+            Box::pin(async move { transitions::delete_client(connection, &id, &record).await })
         })
         .await
     }
@@ -191,12 +209,12 @@ impl<D: Database> Store for SqlStore<D> {
         &self,
         transition: &KeyTransition,
         seen: Version,
-        now: Timestamp,
+        record: &AuditRecord,
     ) -> Result<bool, StoreError> {
-        let transition = transition.clone();
+        let (transition, record) = (transition.clone(), record.clone());
         self.write("change_signing_keys", move |connection| {
             Box::pin(async move {
-                transitions::change_signing_keys(connection, &transition, seen, now).await
+                transitions::change_signing_keys(connection, &transition, seen, &record).await
             })
         })
         .await

@@ -1,10 +1,14 @@
 //! Each transition as one sequence of statements, for either database. The caller commits when it
 //! answers `Ok` and rolls back when it answers `Err`.
 
+pub(super) mod audit;
+pub(super) mod people;
+
 use super::connection::{Columns, Connection, Param};
 use super::error::StatementError;
 use super::{rows, sql};
 use crate::domain::Timestamp;
+use crate::domain::audit::AuditRecord;
 use crate::domain::client::{Client, ClientSecret};
 use crate::domain::id::{ClientId, SecretId};
 use crate::domain::key::SigningKey;
@@ -60,13 +64,13 @@ pub(super) async fn versions(connection: &mut impl Connection) -> Outcome<Versio
 pub(super) async fn create_client(
     connection: &mut impl Connection,
     new: &NewClient,
-    now: Timestamp,
+    record: &AuditRecord,
 ) -> Outcome<ClientChange> {
     let version = next_clients_version(connection).await?;
     let metadata =
         serde_json::to_string(&new.metadata).map_err(|_| StatementError::Unreadable("metadata"))?;
     let id = new.id.as_str();
-    let now = rows::milliseconds(now);
+    let now = rows::milliseconds(record.at);
     let params = [
         id.into(),
         metadata.as_str().into(),
@@ -76,16 +80,18 @@ pub(super) async fn create_client(
     if connection.execute(sql::INSERT_CLIENT, &params).await? == 0 {
         return Ok(ClientChange::Unchanged);
     }
-    let secret = &new.secret;
-    let params = [
-        secret.id.0.as_slice().into(),
-        id.into(),
-        secret.digest.0.as_slice().into(),
-        now.into(),
-    ];
-    connection
-        .execute(sql::INSERT_FIRST_SECRET, &params)
-        .await?;
+    if let Some(secret) = &new.secret {
+        let params = [
+            secret.id.0.as_slice().into(),
+            id.into(),
+            secret.digest.0.as_slice().into(),
+            now.into(),
+        ];
+        connection
+            .execute(sql::INSERT_FIRST_SECRET, &params)
+            .await?;
+    }
+    audit::insert(connection, record).await?;
     Ok(ClientChange::Changed)
 }
 
@@ -129,7 +135,7 @@ pub(super) async fn set_client_enabled(
     connection: &mut impl Connection,
     id: &ClientId,
     enabled: bool,
-    now: Timestamp,
+    record: &AuditRecord,
 ) -> Outcome<ClientChange> {
     let version = next_clients_version(connection).await?;
     let id = id.as_str();
@@ -138,10 +144,12 @@ pub(super) async fn set_client_enabled(
             .execute(sql::ENABLE_CLIENT, &[id.into(), version.into()])
             .await?
     } else {
-        let params = [id.into(), rows::milliseconds(now).into(), version.into()];
+        let now = rows::milliseconds(record.at);
+        let params = [id.into(), now.into(), version.into()];
         connection.execute(sql::DISABLE_CLIENT, &params).await?
     };
     if changed > 0 {
+        audit::insert(connection, record).await?;
         return Ok(ClientChange::Changed);
     }
     let exists = connection.fetch(sql::CLIENT_EXISTS, &[id.into()]).await?;
@@ -156,11 +164,11 @@ pub(super) async fn rotate_client_secret(
     connection: &mut impl Connection,
     id: &ClientId,
     order: &SecretRotationOrder,
-    now: Timestamp,
+    record: &AuditRecord,
 ) -> Outcome<SecretRotation> {
     let version = next_clients_version(connection).await?;
     let id = id.as_str();
-    let now = rows::milliseconds(now);
+    let now = rows::milliseconds(record.at);
     if connection
         .execute(sql::TOUCH_CLIENT, &[id.into(), version.into()])
         .await?
@@ -198,6 +206,7 @@ pub(super) async fn rotate_client_secret(
     connection
         .execute(sql::DELETE_EXPIRED_SECRETS, &[id.into(), now.into()])
         .await?;
+    audit::insert(connection, record).await?;
     let found = connection.fetch(sql::FIND_CLIENT, &[id.into()]).await?;
     let client = present(rows::clients(&found)?).pop();
     Ok(client.map_or(SecretRotation::NoSuchClient, |client| {
@@ -208,17 +217,19 @@ pub(super) async fn rotate_client_secret(
 pub(super) async fn delete_client(
     connection: &mut impl Connection,
     id: &ClientId,
-    now: Timestamp,
+    record: &AuditRecord,
 ) -> Outcome<ClientChange> {
     let version = next_clients_version(connection).await?;
     let id = id.as_str();
-    let params = [id.into(), rows::milliseconds(now).into(), version.into()];
+    let now = rows::milliseconds(record.at);
+    let params = [id.into(), now.into(), version.into()];
     if connection.execute(sql::DELETE_CLIENT, &params).await? == 0 {
         return Ok(ClientChange::NoSuchClient);
     }
     connection
         .execute(sql::DELETE_SECRETS, &[id.into()])
         .await?;
+    audit::insert(connection, record).await?;
     Ok(ClientChange::Changed)
 }
 
@@ -246,7 +257,7 @@ async fn next_clients_version(connection: &mut impl Connection) -> Outcome<i64> 
 
 fn present(clients: Vec<(ClientState, Version)>) -> Vec<Client> {
     let present = |(state, _)| match state {
-        ClientState::Present(client) => Some(client),
+        ClientState::Present(client) => Some(*client),
         ClientState::Gone(_) => None,
     };
     clients.into_iter().filter_map(present).collect()
@@ -273,7 +284,7 @@ pub(super) async fn change_signing_keys(
     connection: &mut impl Connection,
     transition: &KeyTransition,
     seen: Version,
-    now: Timestamp,
+    record: &AuditRecord,
 ) -> Outcome<bool> {
     if connection
         .execute(sql::NEXT_KEYS_VERSION_AFTER, &[seen.0.into()])
@@ -294,7 +305,7 @@ pub(super) async fn change_signing_keys(
             .await?;
     }
     for kid in &transition.revoke {
-        let params = [kid.as_str().into(), rows::milliseconds(now).into()];
+        let params = [kid.as_str().into(), rows::milliseconds(record.at).into()];
         connection.execute(sql::REVOKE_SIGNING_KEY, &params).await?;
     }
     for kid in &transition.destroy_private {
@@ -305,6 +316,7 @@ pub(super) async fn change_signing_keys(
     if let Some(key) = &transition.insert {
         insert_signing_key(connection, key).await?;
     }
+    audit::insert(connection, record).await?;
     Ok(true)
 }
 

@@ -33,6 +33,9 @@ pub struct Metrics {
     requests: Family<OutcomeLabels, Counter>,
     latency: LatencyFamily,
     tokens: Family<TokenLabels, Counter>,
+    refreshes: Family<EventLabels, Counter>,
+    logins: Family<EventLabels, Counter>,
+    password_queue: Gauge,
     /// Time that one signature takes.
     pub signing: Histogram,
     /// Keys and their ages.
@@ -75,6 +78,11 @@ struct TokenLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EventLabels {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct KeyLabels {
     kid: String,
     algorithm: &'static str,
@@ -112,6 +120,8 @@ impl KeyMetrics {
 #[derive(Clone, Default)]
 pub struct StoreMetrics {
     operations: Family<OperationLabels, Counter>,
+    commits: Counter,
+    transitions: Counter,
     open: Gauge,
     idle: Gauge,
     most: Gauge,
@@ -123,6 +133,12 @@ impl StoreMetrics {
         self.operations
             .get_or_create(&OperationLabels { operation })
             .inc();
+    }
+
+    /// Counts one commit that made so many transitions durable together.
+    pub fn committed(&self, transitions: u64) {
+        self.commits.inc();
+        self.transitions.inc_by(transitions);
     }
 
     /// Notes how busy the connections are.
@@ -139,6 +155,9 @@ impl Default for Metrics {
         let requests = Family::<OutcomeLabels, Counter>::default();
         let latency = LatencyFamily::new_with_constructor(|| Histogram::new(LATENCY_BUCKETS));
         let tokens = Family::<TokenLabels, Counter>::default();
+        let refreshes = Family::<EventLabels, Counter>::default();
+        let logins = Family::<EventLabels, Counter>::default();
+        let password_queue = Gauge::default();
         let signing = Histogram::new(SIGNING_BUCKETS);
         let keys = KeyMetrics::default();
         let store = StoreMetrics::default();
@@ -158,6 +177,21 @@ impl Default for Metrics {
             "Access tokens by grant and client",
             tokens.clone(),
         );
+        registry.register(
+            "refreshes",
+            "Uses of refresh tokens by outcome: rotated, kept, repeated, caught_up, reused, refused",
+            refreshes.clone(),
+        );
+        registry.register(
+            "logins",
+            "Logins by outcome: succeeded, blocked, busy, or the error code",
+            logins.clone(),
+        );
+        registry.register(
+            "password_queue",
+            "Passwords that wait to be hashed",
+            password_queue.clone(),
+        );
         registry.register_with_unit(
             "token_signing_duration",
             "Time that one signature takes",
@@ -174,6 +208,16 @@ impl Default for Metrics {
             "store_operations",
             "Database transitions and reads by name",
             store.operations.clone(),
+        );
+        registry.register(
+            "store_commits",
+            "Commits of the SQLite writer",
+            store.commits.clone(),
+        );
+        registry.register(
+            "store_transitions",
+            "Transitions that the SQLite writer has committed",
+            store.transitions.clone(),
         );
         registry.register(
             "store_connections_open",
@@ -200,6 +244,9 @@ impl Default for Metrics {
             requests,
             latency,
             tokens,
+            refreshes,
+            logins,
+            password_queue,
             signing,
             keys,
             store,
@@ -234,6 +281,22 @@ impl Metrics {
             client_id: client_id.to_owned(),
         };
         self.tokens.get_or_create(&labels).inc();
+    }
+
+    /// Counts a use of a refresh token.
+    pub fn refreshed(&self, outcome: &'static str) {
+        self.refreshes.get_or_create(&EventLabels { outcome }).inc();
+    }
+
+    /// Counts a login.
+    pub fn login(&self, outcome: &'static str) {
+        self.logins.get_or_create(&EventLabels { outcome }).inc();
+    }
+
+    /// Notes how many passwords wait to be hashed.
+    pub fn set_password_queue(&self, waiting: usize) {
+        self.password_queue
+            .set(i64::try_from(waiting).unwrap_or(i64::MAX));
     }
 
     /// All metrics as text.

@@ -7,6 +7,8 @@ mod architecture;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod service;
 #[cfg(test)]
 mod store;

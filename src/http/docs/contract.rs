@@ -39,6 +39,8 @@ pub(super) struct Path {
     pub(super) parameters: Vec<Parameter>,
     get: Option<Operation>,
     post: Option<Operation>,
+    put: Option<Operation>,
+    patch: Option<Operation>,
     delete: Option<Operation>,
 }
 
@@ -59,6 +61,8 @@ impl Path {
         [
             ("GET", &self.get),
             ("POST", &self.post),
+            ("PUT", &self.put),
+            ("PATCH", &self.patch),
             ("DELETE", &self.delete),
         ]
         .into_iter()
@@ -75,7 +79,7 @@ pub(super) struct Operation {
     pub(super) summary: String,
     #[serde(default)]
     pub(super) description: String,
-    /// Ways of authenticating; one of them is enough.
+    /// Ways of authenticating, each with the scopes that it needs; one of them is enough.
     #[serde(default)]
     pub(super) security: Vec<Members<Vec<String>>>,
     #[serde(default)]
@@ -137,6 +141,15 @@ pub(super) struct Header {
 pub(super) struct Media {
     pub(super) schema: Schema,
     pub(super) example: Option<Example>,
+    /// Instead of one: several, by name.
+    #[serde(default)]
+    pub(super) examples: Members<NamedExample>,
+}
+
+#[derive(Clone, Deserialize)]
+pub(super) struct NamedExample {
+    pub(super) summary: String,
+    pub(super) value: Example,
 }
 
 #[derive(Deserialize)]

@@ -15,10 +15,16 @@ pub(super) struct Request<'a> {
 }
 
 impl Contract {
-    /// The example of a body: the one that is given, or one made of the schema's.
-    pub(super) fn example(&self, media: &Media) -> Example {
-        let given = media.example.clone();
-        given.unwrap_or_else(|| self.example_of(&media.schema))
+    /// The examples of a body: those that are given, each with what it shows, or one made of the
+    /// schema's.
+    pub(super) fn examples(&self, media: &Media) -> Vec<(String, Example)> {
+        if media.examples.is_empty() {
+            let given = media.example.clone();
+            let example = given.unwrap_or_else(|| self.example_of(&media.schema));
+            return vec![(String::new(), example)];
+        }
+        let examples = media.examples.values().cloned();
+        examples.map(|one| (one.summary, one.value)).collect()
     }
 
     fn example_of(&self, schema: &Schema) -> Example {
@@ -84,10 +90,15 @@ pub(super) fn curl(request: &Request<'_>) -> String {
     }
     match &request.body {
         Some((media_type, Example::Object(members))) if media_type.ends_with("urlencoded") => {
-            let field = |(name, value): (&String, &Example)| {
+            let field = |name: &str, value: &Example| {
                 format!("-d {}", quoted(&format!("{name}={}", inline(value))))
             };
-            words.extend(members.iter().map(field));
+            for (name, value) in members {
+                match value {
+                    Example::Array(items) => words.extend(items.iter().map(|one| field(name, one))),
+                    one => words.push(field(name, one)),
+                }
+            }
         }
         Some((_, body)) => words.push(format!("--json {}", quoted(&pretty(body)))),
         None => {}
@@ -122,8 +133,13 @@ mod tests {
 
     #[test]
     fn a_form_is_sent_with_an_option_for_each_field() {
-        let fields = [("scope", "a b"), ("x", "it's")]
-            .map(|(name, value)| (name.to_owned(), Example::Scalar(value.into())));
+        let text = |value: &str| Example::Scalar(value.into());
+        let fields = [
+            ("scope", text("a b")),
+            ("x", text("it's")),
+            ("resource", Example::Array(vec![text("one"), text("two")])),
+        ]
+        .map(|(name, value)| (name.to_owned(), value));
         let line = curl(&Request {
             method: "POST",
             url: "http://127.0.0.1/token".into(),
@@ -136,7 +152,7 @@ mod tests {
         assert_eq!(
             line,
             "curl -u \"$CLIENT_ID:$CLIENT_SECRET\" \\\n  -d 'scope=a b' \\\n  \
-             -d 'x=it'\\''s' \\\n  http://127.0.0.1/token",
+             -d 'x=it'\\''s' \\\n  -d resource=one \\\n  -d resource=two \\\n  http://127.0.0.1/token",
         );
     }
 

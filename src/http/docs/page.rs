@@ -3,7 +3,7 @@
 use actix_web::http::StatusCode;
 use askama::Template;
 
-use super::contract::{Contract, Operation, Path, RequestBody, Response};
+use super::contract::{Contract, Example, Operation, Path, RequestBody, Response};
 use super::example::{self, Request};
 use super::prose::Prose;
 use super::schema::{Field, Shape};
@@ -42,11 +42,24 @@ struct OperationView {
     path: String,
     summary: String,
     description: Prose,
-    authentication: Vec<&'static str>,
+    authentication: Vec<Authentication>,
     parameters: Vec<ParameterView>,
     body: Option<BodyView>,
-    curl: String,
+    commands: Vec<Sample>,
     responses: Vec<ResponseView>,
+}
+
+/// A way of authenticating at an operation.
+struct Authentication {
+    name: &'static str,
+    /// One of them is needed.
+    scopes: Vec<String>,
+}
+
+/// An example, and what it shows where there are several.
+struct Sample {
+    title: String,
+    text: String,
 }
 
 struct ParameterView {
@@ -68,7 +81,7 @@ struct ResponseView {
     headers: Vec<Field>,
     media_type: String,
     shapes: Vec<Shape>,
-    example: String,
+    examples: Vec<Sample>,
 }
 
 /// The page for a server of this issuer.
@@ -131,13 +144,6 @@ impl Builder<'_> {
         method: &'static str,
         operation: &Operation,
     ) -> OperationView {
-        let schemes = self.schemes(operation);
-        let request = Request {
-            method,
-            url: self.url(name, path),
-            scheme: schemes.first().copied(),
-            body: self.body_example(operation),
-        };
         let responses = operation.responses.iter();
         OperationView {
             id: operation.id.clone(),
@@ -145,25 +151,54 @@ impl Builder<'_> {
             path: name.to_owned(),
             summary: operation.summary.clone(),
             description: Prose::parse(&operation.description),
-            authentication: schemes.iter().map(|scheme| scheme_name(scheme)).collect(),
+            authentication: self
+                .schemes(operation)
+                .map(|(scheme, scopes)| Authentication {
+                    name: scheme_name(scheme),
+                    scopes: scopes.to_vec(),
+                })
+                .collect(),
             parameters: self.parameters(path, operation),
             body: operation
                 .request_body
                 .as_ref()
                 .and_then(|body| self.body(body)),
-            curl: example::curl(&request),
+            commands: self.commands(method, &self.url(name, path), operation),
             responses: responses
                 .map(|(status, response)| self.response(status, response))
                 .collect(),
         }
     }
 
-    /// The `scheme` of each way to authenticate.
-    fn schemes<'a>(&'a self, operation: &'a Operation) -> Vec<&'a str> {
-        let names = operation.security.iter().flat_map(|way| way.keys());
-        names
-            .filter_map(|name| self.contract.components.security_schemes.get(name))
-            .map(|scheme| scheme.scheme.as_str())
+    /// The `scheme` of each way to authenticate, with the scopes of which one is needed.
+    fn schemes<'a>(
+        &'a self,
+        operation: &'a Operation,
+    ) -> impl Iterator<Item = (&'a str, &'a [String])> {
+        let known = &self.contract.components.security_schemes;
+        let ways = operation.security.iter().flatten();
+        ways.filter_map(|(name, scopes)| {
+            let scheme = known.get(name)?;
+            Some((scheme.scheme.as_str(), scopes.as_slice()))
+        })
+    }
+
+    /// The operation as lines for the shell: one for each example of its body.
+    fn commands(&self, method: &'static str, url: &str, operation: &Operation) -> Vec<Sample> {
+        let scheme = self.schemes(operation).next().map(|(scheme, _)| scheme);
+        let body = operation.request_body.as_ref();
+        let Some((media_type, media)) = body.and_then(|body| body.content.first()) else {
+            return vec![command(method, url, scheme, None, String::new())];
+        };
+        let examples = self.contract.examples(media).into_iter();
+        examples
+            .map(|(title, example)| {
+                // A client that says in the form who it is says so only there.
+                let says_who =
+                    matches!(&example, Example::Object(form) if form.contains_key("client_id"));
+                let scheme = scheme.filter(|scheme| *scheme != BASIC || !says_who);
+                command(method, url, scheme, Some((media_type, example)), title)
+            })
             .collect()
     }
 
@@ -214,14 +249,6 @@ impl Builder<'_> {
         })
     }
 
-    fn body_example<'a>(
-        &self,
-        operation: &'a Operation,
-    ) -> Option<(&'a str, super::contract::Example)> {
-        let (media_type, media) = operation.request_body.as_ref()?.content.first()?;
-        Some((media_type, self.contract.example(media)))
-    }
-
     fn response(&self, status: &str, response: &Response) -> ResponseView {
         let response = self.contract.response(response);
         let code = status.parse::<u16>().ok();
@@ -251,18 +278,46 @@ impl Builder<'_> {
             shapes: body
                 .map(|(_, media)| self.contract.shapes(&media.schema))
                 .unwrap_or_default(),
-            example: body
+            examples: body
                 .filter(|(name, _)| is_json(name))
-                .map(|(_, media)| example::pretty(&self.contract.example(media)))
-                .unwrap_or_default(),
+                .map(|(_, media)| self.contract.examples(media))
+                .into_iter()
+                .flatten()
+                .map(|(title, example)| Sample {
+                    title,
+                    text: example::pretty(&example),
+                })
+                .collect(),
         }
     }
 }
 
+const BASIC: &str = "basic";
+
 fn scheme_name(scheme: &str) -> &'static str {
     match scheme {
-        "basic" => "Client id and secret",
-        _ => "Administrator's token",
+        BASIC => "Client id and secret",
+        _ => "Access token",
+    }
+}
+
+fn command(
+    method: &'static str,
+    url: &str,
+    scheme: Option<&str>,
+    body: Option<(&str, Example)>,
+    title: String,
+) -> Sample {
+    let url = url.to_owned();
+    let request = Request {
+        method,
+        url,
+        scheme,
+        body,
+    };
+    Sample {
+        title,
+        text: example::curl(&request),
     }
 }
 
@@ -277,13 +332,48 @@ mod tests {
     #[test]
     fn the_page_has_every_operation_with_a_command_for_this_server() {
         let page = page("https://login.example.com");
-        let contract = Contract::parse(OPENAPI).unwrap();
-        for operation in contract.paths.values().flat_map(Path::operations) {
-            let id = &operation.1.id;
+        // Not from what was parsed: a method that is not read would not be missed.
+        let ids: Vec<&str> = OPENAPI
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("operationId: "))
+            .collect();
+        assert!(ids.len() > 40, "{ids:?}");
+        for id in ids {
             assert!(page.contains(&format!("id=\"{id}\"")), "{id}");
         }
         assert!(page.contains("https://login.example.com/oauth/token"));
         assert!(page.contains("https://login.example.com/api/admin/clients/orders/enable"));
+    }
+
+    #[test]
+    fn an_operation_with_several_uses_has_a_command_for_each() {
+        let page = page("https://login.example.com");
+        for (title, command) in [
+            (
+                "For a service",
+                "-u &#34;$CLIENT_ID:$CLIENT_SECRET&#34; \\\n  -d grant_type=client_credentials",
+            ),
+            (
+                "To go on with a session",
+                "curl -d grant_type=refresh_token \\\n  -d client_id=phone",
+            ),
+            (
+                "For the person&#39;s own account",
+                "-d resource=https://login.example.com",
+            ),
+        ] {
+            assert!(page.contains(title), "{title}");
+            assert!(page.contains(command), "{command}");
+        }
+    }
+
+    #[test]
+    fn the_page_says_which_scope_an_operation_needs() {
+        let page = page("https://login.example.com");
+        for scope in ["tokensmith:account", "tokensmith:admin"] {
+            let needs = format!("Access token</a> with <code>{scope}</code>");
+            assert!(page.contains(&needs), "{needs}");
+        }
     }
 
     #[test]

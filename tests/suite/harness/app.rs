@@ -10,6 +10,7 @@ use std::time::Duration;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::Value;
+use tokio::sync::OnceCell;
 
 use super::command::{Said, run, tokensmith};
 use super::contract::{Contract, Documented};
@@ -25,6 +26,7 @@ pub(crate) struct TestApp {
     variables: Vec<(String, String)>,
     log: PathBuf,
     http: reqwest::Client,
+    registrar: OnceCell<String>,
 }
 
 /// An answer, read to its end.
@@ -42,6 +44,7 @@ pub(crate) struct Reply {
 #[derive(Clone, Debug)]
 pub(crate) struct TestClient {
     pub(crate) id: String,
+    /// Empty for a public client.
     pub(crate) secret: String,
 }
 
@@ -103,6 +106,7 @@ impl TestApp {
             variables,
             log,
             http,
+            registrar: OnceCell::new(),
         }
     }
 
@@ -151,13 +155,28 @@ impl TestApp {
         self.send(self.request(Method::GET, path)).await
     }
 
-    /// `POST /oauth/token` with the client's secret in the header.
-    pub(crate) async fn token(&self, client: &TestClient, parameters: &[(&str, &str)]) -> Reply {
-        let request = self
-            .request(Method::POST, "/oauth/token")
+    /// A form from a client, with its secret in the header; a public one names itself in the form.
+    pub(crate) fn form<V: AsRef<str>>(
+        &self,
+        client: &TestClient,
+        path: &str,
+        form: &[(&str, V)],
+    ) -> RequestBuilder {
+        let request = self.request(Method::POST, path);
+        let fields = form.iter().map(|(name, value)| (*name, value.as_ref()));
+        if client.secret.is_empty() {
+            let own = ("client_id", client.id.as_str());
+            return request.form(&fields.chain([own]).collect::<Vec<_>>());
+        }
+        request
             .basic_auth(&client.id, Some(&client.secret))
-            .form(&with_grant(parameters));
-        self.send(request).await
+            .form(&fields.collect::<Vec<_>>())
+    }
+
+    /// `POST /oauth/token`
+    pub(crate) async fn token(&self, client: &TestClient, parameters: &[(&str, &str)]) -> Reply {
+        self.send(self.form(client, "/oauth/token", &with_grant(parameters)))
+            .await
     }
 
     /// An access token of the client.
@@ -167,17 +186,24 @@ impl TestApp {
         reply.json()["access_token"].as_str().unwrap().to_owned()
     }
 
+    /// Registers a service on the command line, beside the running service, and waits until that
+    /// knows it.
+    pub(crate) async fn client(&self, id: &str, arguments: &[&str]) -> TestClient {
+        let mut all = vec!["--grant", "client_credentials"];
+        all.extend(arguments);
+        self.register(id, &all).await
+    }
+
     /// Registers a client on the command line, beside the running service, and waits until the
     /// service knows it.
-    pub(crate) async fn client(&self, id: &str, arguments: &[&str]) -> TestClient {
+    pub(crate) async fn register(&self, id: &str, arguments: &[&str]) -> TestClient {
         let mut all = vec!["client", "create", "--id", id, "--json"];
-        all.extend(["--grant", "client_credentials"]);
         all.extend(arguments);
         let created = self.run(&all).json();
-        let secret = created["client_secret"].as_str().unwrap().to_owned();
+        let secret = created["client_secret"].as_str().unwrap_or_default();
         let client = TestClient {
             id: id.to_owned(),
-            secret,
+            secret: secret.to_owned(),
         };
         wait::until("the service knows the client", || async {
             let reply = self.token(&client, &[("grant_type", "unknown")]).await;
@@ -204,6 +230,16 @@ impl TestApp {
         self.access_token(&client).await
     }
 
+    /// The token of an administrator that no test speaks of, who makes accounts.
+    pub(super) async fn registrar(&self) -> String {
+        let register = || async {
+            let id = format!("registrar-{}", uuid::Uuid::new_v4());
+            let client = self.client(&id, &["--scope", "tokensmith:admin"]).await;
+            self.access_token(&client).await
+        };
+        self.registrar.get_or_init(register).await.clone()
+    }
+
     /// A request to the administrative API, with a JSON body where there is one.
     pub(crate) async fn admin(
         &self,
@@ -212,9 +248,19 @@ impl TestApp {
         path: &str,
         body: Option<Value>,
     ) -> Reply {
-        let mut request = self
-            .request(method, &format!("/api/admin{path}"))
-            .bearer_auth(token);
+        self.with_token(token, method, &format!("/api/admin{path}"), body)
+            .await
+    }
+
+    /// A request with a bearer token, with a JSON body where there is one.
+    pub(super) async fn with_token(
+        &self,
+        token: &str,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Reply {
+        let mut request = self.request(method, path).bearer_auth(token);
         if let Some(body) = body {
             request = request
                 .header("content-type", "application/json")

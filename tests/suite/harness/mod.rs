@@ -5,6 +5,7 @@ pub(crate) mod cable;
 pub(crate) mod command;
 pub(crate) mod contract;
 pub(crate) mod database;
+pub(crate) mod login;
 pub(crate) mod postgres;
 pub(crate) mod wait;
 

@@ -61,6 +61,44 @@ on_every_database! {
 }
 
 on_every_database! {
+    async fn a_public_client_lives_its_life_without_a_secret(database) {
+        let app = TestApp::start(&database).await;
+        let admin = app.admin_token().await;
+        let registration = json!({
+            "client_id": "phone",
+            "grant_types": ["authorization_code", "refresh_token"],
+            "token_endpoint_auth_method": "none",
+            "redirect_uris": ["http://127.0.0.1/callback", "com.example.app:/callback"],
+            "first_party": true,
+            "scope": "openid offline_access orders:read",
+            "session_idle_ttl": 2_592_000,
+            "session_ttl": 7_776_000,
+            "retry_window": 30,
+        });
+        let created =
+            app.admin(&admin, Method::POST, "/clients", Some(registration.clone())).await;
+        assert_eq!(created.status, 201, "{}", created.text);
+        let created = created.json();
+        for (name, value) in registration.as_object().unwrap() {
+            assert_eq!(&created[name], value, "{name}");
+        }
+        assert_eq!((&created["pkce"], &created["access_token_format"]), (&json!("required"), &json!("jwt")));
+        assert_eq!(created.get("client_secret"), None);
+        assert_eq!(created["secrets"], json!([]));
+        let shown = app.admin(&admin, Method::GET, "/clients/phone", None).await;
+        assert_eq!(shown.json(), created);
+
+        let rotated = app.admin(&admin, Method::POST, "/clients/phone/rotate-secret", None).await;
+        assert_eq!(rotated.error(), (409, "conflict".into()));
+        assert!(rotated.text.contains("no secret to rotate"), "{}", rotated.text);
+        let anything = TestClient { id: "phone".into(), secret: "anything".into() };
+        assert_eq!(app.token(&anything, &[]).await.error(), (401, "invalid_client".into()));
+        let deleted = app.admin(&admin, Method::DELETE, "/clients/phone", None).await;
+        assert_eq!(deleted.status, 204);
+    }
+}
+
+on_every_database! {
     async fn a_registration_that_breaks_a_rule_is_refused_and_explained(database) {
         let app = TestApp::start(&database).await;
         let admin = app.admin_token().await;
@@ -92,6 +130,35 @@ on_every_database! {
                 "invalid_client_metadata",
                 "4096",
             ),
+            (
+                json!({ "grant_types": ["authorization_code"] }),
+                "invalid_client_metadata",
+                "redirect URI",
+            ),
+            (
+                json!({ "grant_types": grants, "token_endpoint_auth_method": "none" }),
+                "invalid_client_metadata",
+                "public client",
+            ),
+            (
+                json!({ "grant_types": grants, "redirect_uris": ["https://a.example/#x"] }),
+                "invalid_request",
+                "fragment",
+            ),
+            (
+                json!({ "grant_types": grants, "redirect_uris": "https://a.example/" }),
+                "invalid_request",
+                "sequence",
+            ),
+            (json!({ "grant_types": grants, "pkce": "never" }), "invalid_request", "optional"),
+            (json!({ "grant_types": grants, "first_party": 1 }), "invalid_request", "boolean"),
+            (json!({ "grant_types": grants, "retry_window": -1 }), "invalid_request", "u32"),
+            (
+                json!({ "grant_types": grants, "retry_window": 3601 }),
+                "invalid_client_metadata",
+                "3600",
+            ),
+            (json!({ "grant_types": grants, "logo_uri": "x" }), "invalid_request", "logo_uri"),
         ] {
             let reply = app.admin(&admin, Method::POST, "/clients", Some(body.clone())).await;
             assert_eq!(reply.error(), (400, code.into()), "{body}");

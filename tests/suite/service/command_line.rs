@@ -146,6 +146,185 @@ on_every_database! {
     }
 }
 
+on_every_database! {
+    async fn a_public_client_has_no_secret(database) {
+        let app = TestApp::start(&database).await;
+        let created = app.run(&[
+            "client", "create", "--id", "phone", "--public", "--first-party",
+            "--grant", "authorization_code", "--grant", "refresh_token",
+            "--scope", "openid offline_access orders:read",
+            "--redirect-uri", "http://127.0.0.1/callback",
+            "--audience", "https://api.example.com", "--json",
+        ]);
+        let created = created.json();
+        assert_eq!(created["token_endpoint_auth_method"], "none");
+        assert_eq!(created["redirect_uris"][0], "http://127.0.0.1/callback");
+        assert_eq!(created["first_party"], true);
+        assert_eq!(created["pkce"], "required");
+        assert_eq!(created["access_token_format"], "jwt");
+        assert_eq!(created.get("client_secret"), None, "{created}");
+        assert_eq!(created["secrets"].as_array().unwrap().len(), 0);
+
+        let rotated = app.run(&["client", "rotate-secret", "phone", "--force"]);
+        assert_eq!(
+            (rotated.code, rotated.err.as_str()),
+            (1, "error: client phone is public: it has no secret to rotate\n"),
+        );
+        let shown = app.run(&["client", "show", "phone"]);
+        assert!(shown.out.contains("auth method    none"), "{}", shown.out);
+        assert!(!shown.out.contains("secret"), "{}", shown.out);
+    }
+}
+
+#[test]
+fn a_client_is_shown_with_what_it_registered() {
+    let database = Database::sqlite();
+    let with = |arguments: &[&str]| run(tokensmith(arguments).envs(database.variables()));
+    std::fs::create_dir_all(database.home.path().join("data")).unwrap();
+    let created = with(&[
+        "client",
+        "create",
+        "--id",
+        "web",
+        "--third-party",
+        "--grant",
+        "authorization_code",
+        "--grant",
+        "refresh_token",
+        "--redirect-uri",
+        "https://app.example.com/callback",
+        "--redirect-uri",
+        "com.example.app:/callback",
+        "--pkce",
+        "optional",
+        "--access-token-format",
+        "reference",
+        "--retry-window",
+        "1m",
+        "--session-idle-ttl",
+        "30d",
+        "--session-ttl",
+        "90d",
+        "--rotate-refresh-tokens",
+        "true",
+        "--resource-server",
+        "https://api.example.com",
+    ]);
+    assert_eq!(created.code, 0, "{}", created.err);
+    assert!(
+        created.out.contains("client_secret  tss1_"),
+        "{}",
+        created.out
+    );
+    let shown = with(&["client", "show", "web"]).out;
+    for fact in [
+        "grants         authorization_code refresh_token",
+        "redirect URIs  https://app.example.com/callback com.example.app:/callback",
+        "PKCE           optional",
+        "token format   reference",
+        "idle TTL       2592000s",
+        "session TTL    7776000s",
+        "rotates        true",
+        "retry window   60s",
+        "introspects    https://api.example.com",
+    ] {
+        assert!(shown.lines().any(|line| line == fact), "{fact}:\n{shown}");
+    }
+    assert!(!shown.contains("first-party"), "{shown}");
+}
+
+#[test]
+fn a_registration_that_breaks_a_rule_is_refused_in_words() {
+    let database = Database::sqlite();
+    std::fs::create_dir_all(database.home.path().join("data")).unwrap();
+    let refused = |flags: &str, words: &str, code: i32| {
+        let mut command = tokensmith(&["client", "create", "--id", "x"]);
+        let said = run(command.args(flags.split(' ')).envs(database.variables()));
+        assert_eq!(said.code, code, "{flags}: {}{}", said.out, said.err);
+        let one_line = said.err.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(one_line.contains(words), "{flags}: {one_line}");
+    };
+    let login = "--grant authorization_code --redirect-uri https://a.example/";
+    for (flags, words) in [
+        (
+            "--public --grant client_credentials",
+            "a public client cannot have the grant client_credentials",
+        ),
+        (
+            "--grant refresh_token",
+            "the grant refresh_token needs the grant authorization_code as well",
+        ),
+        (
+            "--grant authorization_code",
+            "authorization_code needs at least one redirect URI, unless the client is first-party",
+        ),
+        (
+            "LOGIN --public --pkce optional",
+            "pkce cannot be optional for a public client",
+        ),
+        (
+            "LOGIN --public --rotate-refresh-tokens false",
+            "rotate_refresh_tokens cannot be false for a public client",
+        ),
+        (
+            "LOGIN --public --resource-server https://api.example.com",
+            "a public client cannot introspect tokens",
+        ),
+        (
+            "--grant client_credentials --access-token-format reference",
+            "a reference token stands for a session",
+        ),
+        (
+            "LOGIN --redirect-uri https://a.example/",
+            "redirect URI https://a.example/ is named twice",
+        ),
+        (
+            "LOGIN --resource-server urn:a --resource-server urn:a",
+            "resource server urn:a is named twice",
+        ),
+        (
+            "LOGIN --retry-window 2h",
+            "retry_window is 0 to 3600 seconds, not 7200",
+        ),
+        (
+            "LOGIN --session-idle-ttl 59s",
+            "session_idle_ttl is 60 to 315360000 seconds, not 59",
+        ),
+        (
+            "LOGIN --session-ttl 5000d",
+            "session_ttl is 60 to 315360000 seconds, not 432000000",
+        ),
+        (
+            "LOGIN --session-idle-ttl 2h --session-ttl 1h",
+            "session_idle_ttl (7200) is at most session_ttl (3600)",
+        ),
+    ] {
+        refused(&flags.replace("LOGIN", login), words, 1);
+    }
+    for (flags, words) in [
+        (
+            "--grant password",
+            "it offers authorization_code, refresh_token and client_credentials",
+        ),
+        ("--redirect-uri http://a.example/", "elsewhere use https"),
+        ("--redirect-uri https://*.example/", "has no wildcard"),
+        ("--redirect-uri javascript:alert(1)", "RFC 8252 section 7.1"),
+        ("--pkce never", "use required or optional"),
+        ("--access-token-format opaque", "use jwt or reference"),
+        (
+            "--auth-method private_key_jwt",
+            "client_secret_basic, client_secret_post or none",
+        ),
+        (
+            "--public --auth-method client_secret_post",
+            "cannot be used with",
+        ),
+        ("--first-party --third-party", "cannot be used with"),
+    ] {
+        refused(&format!("{login} {flags}"), words, 2);
+    }
+}
+
 #[test]
 fn ids_that_start_with_a_hyphen_are_taken_as_ids() {
     let database = Database::sqlite();

@@ -1,6 +1,8 @@
 //! `openapi.yaml` says what the service does: no more, and no less. Beyond these tests, every
 //! answer that any test reads is held against it.
 
+mod people;
+
 use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
@@ -9,8 +11,11 @@ use serde_json::{Value, json};
 
 use crate::harness::app::TestClient;
 use crate::harness::cable::Cable;
-use crate::harness::contract::{Contract, Operation};
+use crate::harness::contract::{Contract, Documented, Operation};
+use crate::harness::login::claims;
 use crate::harness::{Database, TestApp, on_every_database, wait};
+
+use people::People;
 
 const PEM: &str = include_str!("../../../src/crypto/vault/fixtures/p256.pem");
 
@@ -26,6 +31,7 @@ on_every_database! {
         for (operation, status, request) in scene.cases() {
             provoked.insert(scene.provoke(operation, status, request).await);
         }
+        provoked.extend(scene.provoke_waits().await);
         provoked.extend(scene.provoke_refusals().await);
         match cable {
             Some(cable) => {
@@ -39,12 +45,13 @@ on_every_database! {
     }
 }
 
-/// The service with a client, a signing key to revoke, and tokens with and without the scope.
+/// The service with a client, people, a signing key to revoke, and tokens with and without the scope.
 struct Scene {
     app: TestApp,
     client: TestClient,
     administrator: String,
     kid: String,
+    people: People,
 }
 
 impl Scene {
@@ -61,6 +68,7 @@ impl Scene {
         let spare = keys.find(|key| key["alg"] == "Ed25519").unwrap();
         let kid = spare["kid"].as_str().unwrap().to_owned();
         Self {
+            people: People::set(&app, database).await,
             app,
             client,
             administrator,
@@ -69,21 +77,18 @@ impl Scene {
     }
 
     /// Sends the request and checks that the answer is the documented one.
-    async fn provoke(
-        &self,
-        operation: &str,
-        status: u16,
-        request: RequestBuilder,
-    ) -> (String, u16) {
+    async fn provoke(&self, operation: &str, status: u16, request: RequestBuilder) -> Documented {
         let expected = (operation.to_owned(), status);
         let reply = self.app.send(request).await;
-        assert_eq!(reply.documented.as_ref(), Some(&expected), "{}", reply.text);
+        let given = reply.documented.as_ref();
+        assert_eq!(given, Some(&expected), "{}", reply.text);
         expected
     }
 
     /// What each operation answers, in an order in which one prepares the next.
     fn cases(&self) -> Vec<Case> {
         let mut cases = self.public_cases();
+        cases.extend(self.people_cases());
         cases.extend(self.client_cases());
         cases.extend(self.key_cases());
         cases
@@ -202,19 +207,24 @@ impl Scene {
         ]
     }
 
-    /// What every administrative operation answers to those who may not use it.
-    async fn provoke_refusals(&self) -> BTreeSet<(String, u16)> {
+    /// What every operation with a bearer answers to those who may not use it.
+    async fn provoke_refusals(&self) -> BTreeSet<Documented> {
         let outsider = self.app.access_token(&self.client).await;
+        let people = &self.people;
         let mut provoked = BTreeSet::new();
-        for operation in administrative() {
-            let request = || {
-                self.app
-                    .request(operation.method.clone(), &example_path(&operation))
+        for operation in with_bearer() {
+            let request = || self.example(&operation);
+            let unentitled = match scope(&operation) {
+                // A person's token does not administer, whatever its scope.
+                "tokensmith:admin" => [&outsider, &people.tokens.access_token],
+                _ => [&people.of_a_third_party; 2],
             };
             for (status, request) in [
                 (400, request().bearer_auth("one").bearer_auth("another")),
                 (401, request()),
-                (403, request().bearer_auth(&outsider)),
+                (401, request().bearer_auth(&people.for_an_api)),
+                (403, request().bearer_auth(unentitled[0])),
+                (403, request().bearer_auth(unentitled[1])),
             ] {
                 provoked.insert(self.provoke(operation.id, status, request).await);
             }
@@ -223,19 +233,22 @@ impl Scene {
     }
 
     /// What is answered while the database is away.
-    async fn provoke_outage(&self) -> BTreeSet<(String, u16)> {
-        let asked = administrative().map(|operation| {
-            let request = self
-                .app
-                .request(operation.method.clone(), &example_path(&operation));
-            let request = request.bearer_auth(&self.administrator);
-            let request = match operation.id {
-                "createClient" => with(request, &json!({ "grant_types": ["client_credentials"] })),
-                "importKey" => with(request, &json!({ "pem": PEM, "alg": "ES256" })),
-                _ => request,
+    async fn provoke_outage(&self) -> BTreeSet<Documented> {
+        let operations: Vec<Operation<'_>> = with_bearer().collect();
+        let mut cases = self.outage_cases();
+        cases.extend(operations.iter().map(|operation| {
+            let token = match scope(operation) {
+                "tokensmith:admin" => &self.administrator,
+                _ => &self.people.tokens.access_token,
             };
-            async move { self.provoke(operation.id, 503, request).await }
-        });
+            (
+                operation.id,
+                503,
+                self.example(operation).bearer_auth(token),
+            )
+        }));
+        let asked = cases.into_iter();
+        let asked = asked.map(|(id, status, request)| self.provoke(id, status, request));
         let mut provoked: BTreeSet<_> = join_all(asked).await.into_iter().collect();
         let not_ready = wait::until("the service knows that the database is away", || async {
             let reply = self.app.get("/readyz").await;
@@ -243,6 +256,26 @@ impl Scene {
         });
         provoked.extend(not_ready.await.documented);
         provoked
+    }
+
+    /// The request that the contract shows, without its bearer.
+    fn example(&self, operation: &Operation<'_>) -> RequestBuilder {
+        let contract = Contract::committed();
+        let mut path = operation.path.to_owned();
+        let parameters = &contract.document["paths"][operation.path]["parameters"];
+        for parameter in parameters.as_array().into_iter().flatten() {
+            let parameter = contract.resolve(parameter);
+            let placeholder = format!("{{{}}}", parameter["name"].as_str().unwrap());
+            path = path.replace(&placeholder, parameter["example"].as_str().unwrap());
+        }
+        let request = self.app.request(operation.method.clone(), &path);
+        let body = &operation.definition["requestBody"]["content"]["application/json"]["example"];
+        match (operation.id, body) {
+            (_, Value::Null) => request,
+            // The key that the contract shows is none.
+            ("importKey", _) => with(request, &json!({ "pem": PEM, "alg": "ES256" })),
+            (_, body) => with(request, body),
+        }
     }
 
     fn admin(&self, method: Method, path: &str) -> RequestBuilder {
@@ -264,14 +297,15 @@ async fn behind_a_cable(mut database: Database) -> (Database, Option<Cable>) {
     (database, Some(cable))
 }
 
-fn administrative() -> impl Iterator<Item = Operation<'static>> {
+fn with_bearer() -> impl Iterator<Item = Operation<'static>> {
     let operations = Contract::committed().operations();
     operations.filter(|operation| operation.definition["security"][0].get("bearer").is_some())
 }
 
-fn example_path(operation: &Operation<'_>) -> String {
-    let path = operation.path.replace("{id}", "orders");
-    path.replace("{kid}", &"A".repeat(43))
+/// The scope that the operation needs.
+fn scope<'a>(operation: &Operation<'a>) -> &'a str {
+    let scope = operation.definition["security"][0]["bearer"][0].as_str();
+    scope.unwrap_or_else(|| panic!("{} does not say which scope it needs", operation.id))
 }
 
 fn with(request: RequestBuilder, body: &Value) -> RequestBuilder {
@@ -286,24 +320,22 @@ fn too_long() -> String {
 
 #[tokio::test]
 async fn the_claims_of_a_token_are_the_documented_ones() {
-    use base64::Engine;
     let database = Database::sqlite();
     let app = TestApp::start(&database).await;
-    let client = app.orders().await;
-    let token = app.access_token(&client).await;
-    let payload = token.split('.').nth(1).unwrap();
-    let payload = base64::engine::general_purpose::URL_SAFE_NO_PAD
-        .decode(payload)
-        .unwrap();
-    let claims: Value = serde_json::from_slice(&payload).unwrap();
+    let service = app.access_token(&app.orders().await).await;
+    let person = app.login(&app.phone().await, &app.user("ada").await).await;
     let schema = json!({ "$ref": "#/components/schemas/AccessTokenClaims" });
-    Contract::committed().check_value(&schema, &claims).unwrap();
     let documented = &Contract::committed().document["components"]["schemas"]["AccessTokenClaims"];
-    for name in claims.as_object().unwrap().keys() {
-        assert!(
-            documented["properties"].get(name).is_some(),
-            "{name} is not documented"
-        );
+    for (token, is_of_a_person) in [(service, false), (person.access_token, true)] {
+        let claims = claims(&token);
+        Contract::committed().check_value(&schema, &claims).unwrap();
+        for name in claims.as_object().unwrap().keys() {
+            let known = documented["properties"].get(name);
+            assert!(known.is_some(), "{name} is not documented");
+        }
+        for name in ["sid", "auth_time", "amr", "acr"] {
+            assert_eq!(claims.get(name).is_some(), is_of_a_person, "{name}");
+        }
     }
 }
 
@@ -402,15 +434,26 @@ fn examples<'a>(value: &'a Value, place: &str, found: &mut Vec<(String, &'a Valu
     if let (Some(schema), Some(example)) = (members.get("schema"), members.get("example")) {
         found.push((place.to_owned(), schema, example));
     }
-    for example in members
-        .get("examples")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-    {
-        found.push((place.to_owned(), value, example));
+    match (members.get("schema"), members.get("examples")) {
+        // Of a body: by name.
+        (Some(schema), Some(Value::Object(named))) => found.extend(
+            named
+                .iter()
+                .map(|(name, example)| (format!("{place}/{name}"), schema, &example["value"])),
+        ),
+        // Of a schema: a list.
+        (_, Some(Value::Array(list))) => {
+            found.extend(
+                list.iter()
+                    .map(|example| (place.to_owned(), value, example)),
+            );
+        }
+        _ => {}
     }
-    for (name, member) in members.iter().filter(|(name, _)| *name != "example") {
+    let inner = members
+        .iter()
+        .filter(|(name, _)| !["example", "examples"].contains(&name.as_str()));
+    for (name, member) in inner {
         examples(member, &format!("{place}/{name}"), found);
     }
 }

@@ -1,6 +1,7 @@
 //! The JWKS and the metadata.
 
 use reqwest::Method;
+use serde_json::json;
 
 use crate::harness::{Database, TestApp, on_every_database};
 
@@ -41,7 +42,22 @@ on_every_database! {
         assert_eq!(metadata["issuer"], app.issuer.as_str());
         assert_eq!(metadata["token_endpoint"], format!("{}/oauth/token", app.issuer));
         assert_eq!(metadata["jwks_uri"], format!("{}/.well-known/jwks.json", app.issuer));
-        assert_eq!(metadata["grant_types_supported"], serde_json::json!(["client_credentials"]));
+        for (name, path) in [
+            ("authorization_challenge_endpoint", "/oauth/challenge"),
+            ("revocation_endpoint", "/oauth/revoke"),
+            ("introspection_endpoint", "/oauth/introspect"),
+            ("service_documentation", "/docs"),
+        ] {
+            assert_eq!(metadata[name], format!("{}{path}", app.issuer));
+        }
+        let grants = ["authorization_code", "refresh_token", "client_credentials"];
+        assert_eq!(metadata["grant_types_supported"], json!(grants));
+        assert_eq!(metadata["code_challenge_methods_supported"], json!(["S256"]));
+        let all = json!(["client_secret_basic", "client_secret_post", "none"]);
+        assert_eq!(metadata["token_endpoint_auth_methods_supported"], all);
+        assert_eq!(metadata["revocation_endpoint_auth_methods_supported"], all);
+        let proving = json!(["client_secret_basic", "client_secret_post"]);
+        assert_eq!(metadata["introspection_endpoint_auth_methods_supported"], proving);
         let unknown = app.get("/.well-known/openid-configuration").await;
         assert_eq!(unknown.error(), (404, "not_found".into()), "it comes with the login pages");
     }

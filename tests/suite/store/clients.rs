@@ -1,18 +1,17 @@
 //! Clients and their secrets.
 
-use chrono::{DateTime, TimeDelta, Utc};
-use tokensmith::domain::client::{ClientMetadata, GrantType, SecretDigest};
+use chrono::TimeDelta;
+use tokensmith::domain::client::{
+    AccessTokenFormat, ClientAuthMethod, ClientMetadata, GrantType, PkcePolicy, SecretDigest,
+};
 use tokensmith::domain::id::SecretId;
 use tokensmith::domain::ports::{
     ClientChange, ClientState, MasterKeyFingerprint, NewClient, NewSecret, SecretRotation,
     SecretRotationOrder, Store, Version,
 };
 
+use super::{at, record, record_at};
 use crate::harness::on_every_database;
-
-fn at(seconds: i64) -> DateTime<Utc> {
-    DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap()
-}
 
 fn secret(number: u8) -> NewSecret {
     NewSecret {
@@ -33,13 +32,13 @@ fn client(id: &str, number: u8) -> NewClient {
     NewClient {
         id: id.parse().unwrap(),
         metadata,
-        secret: secret(number),
+        secret: Some(secret(number)),
     }
 }
 
 async fn create(store: &dyn Store, id: &str, number: u8) {
     let change = store
-        .create_client(&client(id, number), at(0))
+        .create_client(&client(id, number), &record(0))
         .await
         .unwrap();
     assert_eq!(change, ClientChange::Changed);
@@ -59,17 +58,48 @@ on_every_database! {
 }
 
 on_every_database! {
+    async fn a_public_client_comes_back_without_a_secret(database) {
+        let store = database.open().await;
+        let metadata = ClientMetadata {
+            grant_types: [GrantType::AuthorizationCode, GrantType::RefreshToken].into(),
+            token_endpoint_auth_method: Some(ClientAuthMethod::None),
+            redirect_uris: vec!["http://127.0.0.1/callback".parse().unwrap()],
+            first_party: true,
+            pkce: PkcePolicy::Optional,
+            access_token_format: AccessTokenFormat::Reference,
+            session_idle_ttl: Some(3600),
+            session_ttl: Some(7200),
+            rotate_refresh_tokens: Some(true),
+            retry_window: Some(0),
+            resource_servers: vec!["https://api.example.com".parse().unwrap()],
+            ..ClientMetadata::default()
+        };
+        let phone = NewClient {
+            id: "phone".parse().unwrap(),
+            metadata: metadata.clone(),
+            secret: None,
+        };
+        assert_eq!(store.create_client(&phone, &record(0)).await.unwrap(), ClientChange::Changed);
+        create(&*store, "orders", 1).await;
+        let found = store.find_client(&phone.id).await.unwrap().unwrap();
+        assert_eq!((found.metadata, found.secrets.len()), (metadata, 0));
+        let (changes, _) = store.clients_changed_since(Version(0), 10).await.unwrap();
+        assert_eq!(names(&changes), ["phone", "orders"]);
+    }
+}
+
+on_every_database! {
     async fn an_id_is_taken_until_its_client_is_deleted(database) {
         let store = database.open().await;
         let id = "orders".parse().unwrap();
         create(&*store, "orders", 1).await;
-        let second = store.create_client(&client("orders", 2), at(1)).await.unwrap();
+        let second = store.create_client(&client("orders", 2), &record(1)).await.unwrap();
         assert_eq!(second, ClientChange::Unchanged);
         let found = store.find_client(&id).await.unwrap().unwrap();
         assert_eq!(found.secrets[0].digest, SecretDigest([1; 32]), "nothing was overwritten");
 
-        assert_eq!(store.delete_client(&id, at(2)).await.unwrap(), ClientChange::Changed);
-        assert_eq!(store.delete_client(&id, at(2)).await.unwrap(), ClientChange::NoSuchClient);
+        assert_eq!(store.delete_client(&id, &record(2)).await.unwrap(), ClientChange::Changed);
+        assert_eq!(store.delete_client(&id, &record(2)).await.unwrap(), ClientChange::NoSuchClient);
         assert_eq!(store.find_client(&id).await.unwrap(), None);
         create(&*store, "orders", 3).await;
         let found = store.find_client(&id).await.unwrap().unwrap();
@@ -101,7 +131,10 @@ on_every_database! {
         let store = database.open().await;
         create(&*store, "orders", 1).await;
         let id = "orders".parse().unwrap();
-        let set = async |enabled, now| store.set_client_enabled(&id, enabled, now).await.unwrap();
+        let set = async |enabled, now| {
+            let record = record_at(now);
+            store.set_client_enabled(&id, enabled, &record).await.unwrap()
+        };
         assert_eq!(set(false, at(5)).await, ClientChange::Changed);
         assert_eq!(set(false, at(9)).await, ClientChange::Unchanged);
         let found = store.find_client(&id).await.unwrap().unwrap();
@@ -109,7 +142,7 @@ on_every_database! {
         assert_eq!(set(true, at(9)).await, ClientChange::Changed);
         assert_eq!(set(true, at(9)).await, ClientChange::Unchanged);
         let nobody = "nobody".parse().unwrap();
-        let change = store.set_client_enabled(&nobody, true, at(0)).await.unwrap();
+        let change = store.set_client_enabled(&nobody, true, &record(0)).await.unwrap();
         assert_eq!(change, ClientChange::NoSuchClient);
     }
 }
@@ -122,7 +155,7 @@ on_every_database! {
         let rotate = async |number, force, now| {
             let others_end_at = now + TimeDelta::hours(1);
             let order = SecretRotationOrder { secret: secret(number), others_end_at, force };
-            store.rotate_client_secret(&id, &order, now).await.unwrap()
+            store.rotate_client_secret(&id, &order, &record_at(now)).await.unwrap()
         };
         let live = async |now| {
             let client = store.find_client(&id).await.unwrap().unwrap();
@@ -138,7 +171,7 @@ on_every_database! {
         assert_eq!(live(at(3_613)).await, [3, 4], "by force the oldest ends at once");
         let nobody = "nobody".parse().unwrap();
         let order = SecretRotationOrder { secret: secret(9), others_end_at: at(0), force: false };
-        let outcome = store.rotate_client_secret(&nobody, &order, at(0)).await.unwrap();
+        let outcome = store.rotate_client_secret(&nobody, &order, &record(0)).await.unwrap();
         assert_eq!(outcome, SecretRotation::NoSuchClient);
     }
 }
@@ -165,8 +198,8 @@ on_every_database! {
         assert_eq!(names(&changes), ["a", "b"]);
         assert_eq!(seen, store.versions().await.unwrap().clients);
 
-        store.set_client_enabled(&"a".parse().unwrap(), false, at(1)).await.unwrap();
-        store.delete_client(&"b".parse().unwrap(), at(1)).await.unwrap();
+        store.set_client_enabled(&"a".parse().unwrap(), false, &record(1)).await.unwrap();
+        store.delete_client(&"b".parse().unwrap(), &record(1)).await.unwrap();
         let (first, seen) = store.clients_changed_since(seen, 1).await.unwrap();
         assert_eq!(names(&first), ["a"], "pages are complete up to the version they name");
         let (second, seen) = store.clients_changed_since(seen, 1).await.unwrap();
@@ -184,7 +217,7 @@ on_every_database! {
                 let store = std::sync::Arc::clone(&store);
                 tokio::spawn(async move {
                     let new = client(&format!("c{}", number % 50), number);
-                    store.create_client(&new, at(0)).await.unwrap()
+                    store.create_client(&new, &record(0)).await.unwrap()
                 })
             })
             .collect();

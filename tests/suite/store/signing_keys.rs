@@ -1,17 +1,13 @@
 //! Signing keys.
 
-use chrono::{DateTime, Utc};
 use tokensmith::domain::algorithm::Algorithm;
 use tokensmith::domain::key::{
     KeySchedule, KeyUse, PublicJwk, PublicKeyParameters, SealedPrivateKey, SigningKey,
 };
 use tokensmith::domain::ports::KeyTransition;
 
+use super::{at, record};
 use crate::harness::on_every_database;
-
-fn at(seconds: i64) -> DateTime<Utc> {
-    DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap()
-}
 
 fn schedule(start: i64) -> KeySchedule {
     KeySchedule {
@@ -56,7 +52,7 @@ on_every_database! {
         let store = database.open().await;
         let (keys, seen) = store.signing_keys().await.unwrap();
         assert!(keys.is_empty());
-        assert!(store.change_signing_keys(&insert(key(1)), seen, at(0)).await.unwrap());
+        assert!(store.change_signing_keys(&insert(key(1)), seen, &record(0)).await.unwrap());
         let (keys, seen) = store.signing_keys().await.unwrap();
         assert_eq!(keys, [key(1)]);
 
@@ -66,13 +62,13 @@ on_every_database! {
             revoke: vec![],
             destroy_private: vec![key(1).kid],
         };
-        assert!(store.change_signing_keys(&transition, seen, at(1)).await.unwrap());
+        assert!(store.change_signing_keys(&transition, seen, &record(1)).await.unwrap());
         let (keys, seen) = store.signing_keys().await.unwrap();
         let expected = SigningKey { schedule: schedule(5), sealed_private: None, ..key(1) };
         assert_eq!(keys, [expected.clone(), key(2)]);
 
         let revoke = KeyTransition { revoke: vec![key(1).kid], ..KeyTransition::default() };
-        assert!(store.change_signing_keys(&revoke, seen, at(7)).await.unwrap());
+        assert!(store.change_signing_keys(&revoke, seen, &record(7)).await.unwrap());
         let (keys, _) = store.signing_keys().await.unwrap();
         assert_eq!(keys[0], SigningKey { revoked_at: Some(at(7)), ..expected });
     }
@@ -86,7 +82,7 @@ on_every_database! {
             .map(|slot| {
                 let store = std::sync::Arc::clone(&store);
                 tokio::spawn(async move {
-                    store.change_signing_keys(&insert(key(slot)), seen, at(0)).await.unwrap()
+                    store.change_signing_keys(&insert(key(slot)), seen, &record(0)).await.unwrap()
                 })
             })
             .collect();
@@ -102,14 +98,14 @@ on_every_database! {
     async fn a_transition_that_breaks_half_way_changes_nothing(database) {
         let store = database.open().await;
         let (_, seen) = store.signing_keys().await.unwrap();
-        store.change_signing_keys(&insert(key(1)), seen, at(0)).await.unwrap();
+        store.change_signing_keys(&insert(key(1)), seen, &record(0)).await.unwrap();
         let (_, seen) = store.signing_keys().await.unwrap();
         let same_slot = SigningKey { kid: "B".repeat(43).parse().unwrap(), ..key(1) };
         let transition = KeyTransition {
             reschedule: vec![(key(1).kid, schedule(99))],
             ..insert(same_slot)
         };
-        assert!(store.change_signing_keys(&transition, seen, at(1)).await.is_err());
+        assert!(store.change_signing_keys(&transition, seen, &record(1)).await.is_err());
         let (keys, version) = store.signing_keys().await.unwrap();
         assert_eq!((keys, version), (vec![key(1)], seen));
     }

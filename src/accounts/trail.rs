@@ -1,0 +1,229 @@
+//! Writing the audit log, sealing it, and proving that it is whole.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::TimeDelta;
+
+use super::AccountError;
+use crate::domain::Timestamp;
+use crate::domain::audit::{AuditKind, AuditRecord, Origin, Seal, StoredRecord};
+use crate::domain::id::{AuditId, ClientId};
+use crate::domain::network::AddressKey;
+use crate::domain::ports::{AuditFilter, ChainSealer, Entropy, NoEntropy, Store, StoreError};
+
+/// How many records are sealed or read at a time.
+const PAGE: u32 = 500;
+
+/// The audit log of this process.
+#[derive(Clone)]
+pub struct Trail {
+    store: Arc<dyn Store>,
+    sealer: Arc<dyn ChainSealer>,
+    entropy: Arc<dyn Entropy>,
+    refusals: Arc<Mutex<HashMap<RefusalKey, Repeated>>>,
+}
+
+/// Refusals that are alike.
+type RefusalKey = (AuditKind, Option<ClientId>, Option<AddressKey>);
+
+/// What was refused again after it had been written down.
+struct Repeated {
+    since: Timestamp,
+    count: u32,
+    last: AuditRecord,
+}
+
+/// What [`Trail::verify`] found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verification {
+    /// The end of the chain as far as it is whole.
+    pub end: Seal,
+    /// Records written a moment ago, not sealed yet.
+    pub unsealed: u64,
+    /// What is wrong, where something is.
+    pub broken: Option<Break>,
+}
+
+/// Where the chain is broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Break {
+    /// A number is missing: a record was removed.
+    Missing(i64),
+    /// The record does not fit its hash: it was changed, or put in.
+    Changed(i64, AuditId),
+    /// The end of the chain is not where the database says it is: records were cut off.
+    CutOff(Seal),
+}
+
+impl Trail {
+    /// The log in a database.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn Store>,
+        sealer: Arc<dyn ChainSealer>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Self {
+        Self {
+            store,
+            sealer,
+            entropy,
+            refusals: Arc::default(),
+        }
+    }
+
+    /// A record of this instant, to be written in the transaction of what it speaks of.
+    pub fn record(
+        &self,
+        kind: AuditKind,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<AuditRecord, NoEntropy> {
+        AuditRecord::new(kind, origin, now, &*self.entropy)
+    }
+
+    /// Writes a record of something that changed nothing else.
+    pub async fn write(&self, record: &AuditRecord) -> Result<(), StoreError> {
+        self.store.record(record).await
+    }
+
+    /// Writes down a refusal that anybody can provoke. Of refusals that are alike (kind, client,
+    /// network) the first is written at once and the others are counted: the log must not grow as
+    /// fast as a stranger can send.
+    pub async fn refuse(&self, record: AuditRecord) -> Result<(), StoreError> {
+        if self.is_new_refusal(&record) {
+            self.write(&record).await?;
+        }
+        Ok(())
+    }
+
+    fn is_new_refusal(&self, record: &AuditRecord) -> bool {
+        /// Beyond so many kinds of refusals in a minute, each further one is written.
+        const MOST: usize = 10_000;
+        let key = (
+            record.kind,
+            record.client.clone(),
+            record.origin.address.map(AddressKey::from),
+        );
+        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = refusals.get_mut(&key) {
+            known.count = known.count.saturating_add(1);
+            known.last = record.clone();
+            return false;
+        }
+        if refusals.len() < MOST {
+            let first = Repeated {
+                since: record.at,
+                count: 0,
+                last: record.clone(),
+            };
+            refusals.insert(key, first);
+        }
+        true
+    }
+
+    /// Writes down how often refusals of more than a minute ago were repeated.
+    pub async fn write_repeated(&self, now: Timestamp) -> Result<(), AccountError> {
+        let over = {
+            let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+            refusals
+                .extract_if(|_, known| now - known.since >= TimeDelta::minutes(1))
+                .collect::<Vec<_>>()
+        };
+        for (_, Repeated { count, last, .. }) in over.into_iter().filter(|(_, r)| r.count > 0) {
+            let mut record = self.record(last.kind, &last.origin, last.at)?;
+            record.client = last.client;
+            let record = record.with_detail(format!("{count} more like the one before"));
+            self.write(&record).await?;
+        }
+        Ok(())
+    }
+
+    /// A page of the log, newest first, older than `before`.
+    pub async fn list(
+        &self,
+        filter: &AuditFilter,
+        before: Option<AuditId>,
+        limit: u32,
+    ) -> Result<Vec<StoredRecord>, StoreError> {
+        self.store.list_audit(filter, before, limit).await
+    }
+
+    /// Chains the records that have been written since the last time.
+    pub async fn seal(&self) -> Result<(), StoreError> {
+        loop {
+            let (records, seen) = self.store.unsealed_records(PAGE).await?;
+            if records.is_empty() {
+                return Ok(());
+            }
+            let mut end = seen;
+            let seals: Vec<(AuditId, Seal)> = records
+                .iter()
+                .map(|record| {
+                    end = self.next(end, record);
+                    (record.id, end)
+                })
+                .collect();
+            // When another replica was first, what is left is read again.
+            self.store.seal_records(&seals, seen).await?;
+        }
+    }
+
+    fn next(&self, end: Seal, record: &AuditRecord) -> Seal {
+        Seal {
+            sequence: end.sequence + 1,
+            hash: self.sealer.link(end.hash, record),
+        }
+    }
+
+    /// Walks the whole chain and finds the first record that is missing, changed or put in.
+    pub async fn verify(&self) -> Result<Verification, StoreError> {
+        let mut end = Seal::START;
+        loop {
+            let page = self.store.sealed_records(end.sequence, PAGE).await?;
+            for stored in &page {
+                match self.check(end, stored) {
+                    Ok(next) => end = next,
+                    Err(broken) => return self.verification(end, Some(broken)).await,
+                }
+            }
+            if page.is_empty() {
+                let (_, claimed) = self.store.unsealed_records(1).await?;
+                // Others may have sealed more since the last page was read.
+                let broken = (claimed.sequence == end.sequence && claimed.hash != end.hash
+                    || claimed.sequence < end.sequence)
+                    .then_some(Break::CutOff(claimed));
+                if broken.is_none() && claimed.sequence > end.sequence {
+                    let more = self.store.sealed_records(end.sequence, 1).await?;
+                    if more.is_empty() {
+                        return self.verification(end, Some(Break::CutOff(claimed))).await;
+                    }
+                    continue;
+                }
+                return self.verification(end, broken).await;
+            }
+        }
+    }
+
+    fn check(&self, end: Seal, stored: &StoredRecord) -> Result<Seal, Break> {
+        let next = self.next(end, &stored.record);
+        match stored.seal {
+            Some(seal) if seal == next => Ok(next),
+            Some(seal) if seal.sequence != next.sequence => Err(Break::Missing(next.sequence)),
+            _ => Err(Break::Changed(next.sequence, stored.record.id)),
+        }
+    }
+
+    async fn verification(
+        &self,
+        end: Seal,
+        broken: Option<Break>,
+    ) -> Result<Verification, StoreError> {
+        let (unsealed, _) = self.store.unsealed_records(PAGE).await?;
+        Ok(Verification {
+            end,
+            unsealed: unsealed.len() as u64,
+            broken,
+        })
+    }
+}

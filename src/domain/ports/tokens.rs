@@ -1,0 +1,109 @@
+//! Making and checking what is given to clients besides access tokens in JWT form.
+
+use serde_json::{Map, Value};
+use tokensmith_verify::Claims;
+use zeroize::Zeroizing;
+
+use super::{CodeDigest, NoEntropy};
+use crate::domain::Timestamp;
+use crate::domain::id::SessionId;
+use crate::domain::rotation::{Generation, RetryKeyDigest};
+use crate::domain::session::SessionSecret;
+use crate::domain::throttle::ThrottleKey;
+
+/// A refresh token that parses; whether its MAC is good is not known before the secret of its
+/// session is.
+#[derive(Clone, Debug)]
+pub struct UnverifiedRefreshToken {
+    /// The session that it claims to be of.
+    pub session: SessionId,
+    /// The generation that it claims to be.
+    pub generation: Generation,
+    /// What proves it.
+    pub mac: [u8; 24],
+}
+
+/// What a reference access token says (`tsa1_…`). It has no row of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReferenceToken {
+    /// The session that it stands for.
+    pub session: SessionId,
+    /// When it was made, in whole seconds.
+    pub issued_at: Timestamp,
+    /// When it ends, in whole seconds.
+    pub expires_at: Timestamp,
+    /// The scope, space-delimited, where it is narrower than that of the session.
+    pub scope: Option<String>,
+    /// The audience, space-delimited, where it is not that of the session.
+    pub audience: Option<String>,
+}
+
+/// A reference token that parses.
+#[derive(Clone, Debug)]
+pub struct UnverifiedReferenceToken {
+    /// What it claims.
+    pub token: ReferenceToken,
+    /// The bytes under the MAC.
+    pub signed: Vec<u8>,
+    /// What proves it.
+    pub mac: [u8; 24],
+}
+
+/// Makes and checks the tokens of sessions, authorization codes, and keyed digests.
+///
+/// The key of a session's tokens is derived from the master key *and* the secret in the session's
+/// row: neither alone forges one.
+pub trait SessionTokens: Send + Sync {
+    /// A new secret for a session.
+    fn new_session_secret(&self) -> Result<SessionSecret, NoEntropy>;
+
+    /// The refresh token of a generation: `tsr1_` and base64url of session, generation and MAC. The
+    /// same every time it is asked for.
+    fn refresh_token(
+        &self,
+        session: SessionId,
+        generation: Generation,
+        secret: &SessionSecret,
+    ) -> Zeroizing<String>;
+    /// Reads a refresh token. One that is malformed or not canonical is none.
+    fn read_refresh_token(&self, text: &str) -> Option<UnverifiedRefreshToken>;
+    /// Whether the MAC is good; in constant time.
+    fn refresh_token_is_good(&self, token: &UnverifiedRefreshToken, secret: &SessionSecret)
+    -> bool;
+
+    /// A reference access token.
+    fn reference_token(&self, token: &ReferenceToken, secret: &SessionSecret) -> String;
+    /// Reads a reference token.
+    fn read_reference_token(&self, text: &str) -> Option<UnverifiedReferenceToken>;
+    /// Whether the MAC is good; in constant time.
+    fn reference_token_is_good(
+        &self,
+        token: &UnverifiedReferenceToken,
+        secret: &SessionSecret,
+    ) -> bool;
+
+    /// A new authorization code: its text, given out once, and its digest, stored.
+    fn new_code(&self) -> Result<(Zeroizing<String>, CodeDigest), NoEntropy>;
+    /// The digest of what looks like a code.
+    fn read_code(&self, text: &str) -> Option<CodeDigest>;
+
+    /// The digest of an `Idempotency-Key`, bound to the session.
+    fn retry_key(&self, session: SessionId, key: &[u8]) -> RetryKeyDigest;
+    /// The digest under which attempts are counted.
+    fn throttle_key(&self, kind: &'static str, name: &[u8]) -> ThrottleKey;
+
+    /// Seals bytes (AES-256-GCM) for the way through a client and back.
+    fn seal(&self, purpose: &'static str, plain: &[u8]) -> Result<String, NoEntropy>;
+    /// Opens what [`Self::seal`] made for the same purpose.
+    fn open(&self, purpose: &'static str, sealed: &str) -> Option<Zeroizing<Vec<u8>>>;
+
+    /// Whether `verifier` belongs to the `S256` challenge (RFC 7636 §4.6).
+    fn pkce_matches(&self, verifier: &str, challenge: &str) -> bool;
+}
+
+/// Reads the signed access tokens of this server, whatever API they are for.
+pub trait AccessTokenReader: Send + Sync {
+    /// What a token says whose signature is good, which is of this issuer, and which has not
+    /// expired. Whether its session is live it does not know.
+    fn read_access_token(&self, text: &str, now: Timestamp) -> Option<Claims<Map<String, Value>>>;
+}

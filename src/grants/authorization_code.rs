@@ -1,0 +1,317 @@
+//! The authorization code grant, from the code on (RFC 6749 §4.1.3, RFC 7636 §4.5).
+
+use std::sync::Arc;
+
+use super::access_token::{AccessTokenGrant, Subject};
+use super::{GrantError, RequestContext, TokenResponse, TokenService};
+use crate::domain::Timestamp;
+use crate::domain::audit::{Actor, AuditKind, AuditRecord, Origin};
+use crate::domain::client::{Client, GrantType};
+use crate::domain::entitlement::{narrow_audience, narrow_scope};
+use crate::domain::error::{OAuthError, OAuthErrorCode};
+use crate::domain::id::SessionId;
+use crate::domain::ports::{AuthorizationCode, CodeDigest, Redemption, StoredCode};
+use crate::domain::rotation::{Chain, Generation};
+use crate::domain::session::{EndReason, Session, SessionEnd, SessionTerms};
+
+/// The parameters of the grant (RFC 6749 §4.1.3).
+#[derive(Clone, Debug, Default)]
+pub struct AuthorizationCodeRequest<'a> {
+    /// The code.
+    pub code: Option<&'a str>,
+    /// The PKCE verifier.
+    pub code_verifier: Option<&'a str>,
+    /// May be left out (OAuth 2.1); must match when it is sent.
+    pub redirect_uri: Option<&'a str>,
+    /// A part of the granted scope, for this one access token.
+    pub scope: Option<&'a str>,
+    /// Some of the granted resources, for this one access token.
+    pub resources: Vec<&'a str>,
+}
+
+impl TokenService {
+    /// Redeems a code: begins the session that it stands for.
+    pub async fn authorization_code(
+        &self,
+        client: &Client,
+        request: &AuthorizationCodeRequest<'_>,
+        context: &RequestContext,
+        now: Timestamp,
+    ) -> Result<TokenResponse, GrantError> {
+        super::check_grant(client, GrantType::AuthorizationCode)?;
+        let Some(code) = request.code else {
+            return Err(OAuthError::invalid_request("code is missing").into());
+        };
+        let refused = CodeRefusal {
+            client,
+            context,
+            now,
+        };
+        let Some(digest) = self.accounts.tokens.read_code(code) else {
+            return refused.because(self, "malformed", None).await;
+        };
+        let Some(stored) = self.accounts.store.find_code(digest).await? else {
+            return refused.because(self, "unknown", None).await;
+        };
+        // In this order: whoever is not the code's client learns and changes nothing.
+        if stored.code.client_id != client.id {
+            return refused
+                .because(self, "issued to another client", Some(&stored))
+                .await;
+        }
+        if let Some(session) = stored.redeemed_for {
+            return self.code_replayed(&stored, session, &refused).await;
+        }
+        let code = &stored.code;
+        if now >= code.expires_at {
+            return refused.because(self, "expired", Some(&stored)).await;
+        }
+        if request.redirect_uri.is_some() && request.redirect_uri != code.redirect_uri.as_deref() {
+            return refused
+                .because(self, "redirect_uri does not match", Some(&stored))
+                .await;
+        }
+        if let Err(why) = self.check_verifier(code, request.code_verifier)? {
+            return refused.because(self, why, Some(&stored)).await;
+        }
+        // Before the code is used up: a wish that cannot be granted does not cost it.
+        let grant = (
+            narrow_scope(request.scope, &code.scope)?,
+            narrow_audience(
+                &request.resources,
+                &code.audience,
+                self.issuer_for_first_party(client),
+            )?,
+        );
+        let session = self.new_session(client, code, context, now)?;
+        let record = self.session_started(&session, context, now)?;
+        match self
+            .accounts
+            .store
+            .redeem_code(digest, &session, &record)
+            .await?
+        {
+            Redemption::Started => self.begin(client, session, grant, now),
+            Redemption::UserDisabled => {
+                refused
+                    .because(self, "the account is disabled", Some(&stored))
+                    .await
+            }
+            Redemption::AlreadyUsed => self.lost_race(digest, &refused).await,
+        }
+    }
+
+    /// RFC 7636 §4.6. The inner error is what the log says; the client hears `invalid_grant`.
+    fn check_verifier(
+        &self,
+        code: &AuthorizationCode,
+        verifier: Option<&str>,
+    ) -> Result<Result<(), &'static str>, GrantError> {
+        match (&code.code_challenge, verifier) {
+            (None, None) => Ok(Ok(())),
+            // RFC 9700 §4.8.2: a verifier without a challenge is a downgrade attack.
+            (None, Some(_)) => Ok(Err("code_verifier without code_challenge")),
+            (Some(_), None) => Err(OAuthError::invalid_request("code_verifier is missing").into()),
+            (Some(challenge), Some(verifier)) => {
+                let is_right = is_pkce_verifier(verifier)
+                    && self.accounts.tokens.pkce_matches(verifier, challenge);
+                Ok(if is_right {
+                    Ok(())
+                } else {
+                    Err("code_verifier does not match")
+                })
+            }
+        }
+    }
+
+    fn new_session(
+        &self,
+        client: &Client,
+        code: &AuthorizationCode,
+        context: &RequestContext,
+        now: Timestamp,
+    ) -> Result<Session, GrantError> {
+        let policy = self.session_policy.rotation(&client.metadata);
+        let mut chain = Chain::new(now, &policy);
+        let mut expires_at = self.session_policy.expiry(&client.metadata, now);
+        if !client.allows(GrantType::RefreshToken) {
+            // Nothing prolongs it, so it lives as long as its one access token.
+            expires_at = now
+                + client
+                    .metadata
+                    .access_token_lifetime(self.access_token_lifetime);
+            chain.idle_expires_at = expires_at;
+        }
+        Ok(Session {
+            terms: SessionTerms {
+                id: SessionId::new(now, &*self.entropy)?,
+                user_id: code.user_id,
+                client_id: client.id.clone(),
+                secret: self.accounts.tokens.new_session_secret()?,
+                scope: code.scope.clone(),
+                audience: code.audience.clone(),
+                authentication: code.authentication.clone(),
+                created_at: now,
+                expires_at,
+            },
+            chain,
+            last_seen_at: None,
+            device: code.device.clone(),
+            address: context.address.or(code.address),
+            end: None,
+        })
+    }
+
+    fn session_started(
+        &self,
+        session: &Session,
+        context: &RequestContext,
+        now: Timestamp,
+    ) -> Result<AuditRecord, GrantError> {
+        let terms = &session.terms;
+        let origin = Origin {
+            actor: Actor::Client(terms.client_id.clone()),
+            address: context.address,
+        };
+        let record = self
+            .accounts
+            .trail
+            .record(AuditKind::SessionStarted, &origin, now)?
+            .about_user(terms.user_id)
+            .about_client(&terms.client_id)
+            .about_session(terms.id);
+        Ok(record)
+    }
+
+    fn begin(
+        &self,
+        client: &Client,
+        session: Session,
+        (scope, audience): (tokensmith_verify::ScopeSet, tokensmith_verify::Audience),
+        now: Timestamp,
+    ) -> Result<TokenResponse, GrantError> {
+        let terms = Arc::new(session.terms);
+        let grant = AccessTokenGrant {
+            subject: Subject::Person(&terms),
+            audience,
+            scope: scope.clone(),
+        };
+        let (access_token, expires_in) = self.issue_access_token(client, grant, now)?;
+        let refresh_token = client.allows(GrantType::RefreshToken).then(|| {
+            self.accounts
+                .tokens
+                .refresh_token(terms.id, Generation::FIRST, &terms.secret)
+        });
+        self.memory.remember(Arc::clone(&terms));
+        Ok(TokenResponse {
+            access_token,
+            expires_in,
+            scope,
+            refresh_token,
+        })
+    }
+
+    /// Two requests redeemed the code at once and this one came second.
+    async fn lost_race(
+        &self,
+        digest: CodeDigest,
+        refused: &CodeRefusal<'_>,
+    ) -> Result<TokenResponse, GrantError> {
+        let stored = self.accounts.store.find_code(digest).await?;
+        match stored.as_ref().and_then(|stored| stored.redeemed_for) {
+            Some(session) => match &stored {
+                Some(stored) => self.code_replayed(stored, session, refused).await,
+                None => refused.because(self, "unknown", None).await,
+            },
+            // It expired, or the password was changed, in between.
+            None => refused.because(self, "expired", stored.as_ref()).await,
+        }
+    }
+
+    /// RFC 6749 §4.1.2: a code that is used again revokes what it gave.
+    async fn code_replayed(
+        &self,
+        stored: &StoredCode,
+        session: SessionId,
+        refused: &CodeRefusal<'_>,
+    ) -> Result<TokenResponse, GrantError> {
+        let record = refused
+            .record(self, AuditKind::CodeReplayed, Some(stored))?
+            .about_session(session);
+        let end = SessionEnd {
+            at: refused.now,
+            reason: EndReason::CodeReplay,
+        };
+        if !self
+            .accounts
+            .store
+            .end_session(session, end, &record)
+            .await?
+        {
+            self.accounts.trail.refuse(record).await?;
+        }
+        Err(invalid_code())
+    }
+
+    /// The issuer as a resource, for its own apps.
+    pub(super) fn issuer_for_first_party(
+        &self,
+        client: &Client,
+    ) -> Option<&crate::domain::issuer::Issuer> {
+        client.metadata.first_party.then_some(&self.issuer)
+    }
+}
+
+/// A code that is refused: one answer, and the reason in the audit log.
+struct CodeRefusal<'a> {
+    client: &'a Client,
+    context: &'a RequestContext,
+    now: Timestamp,
+}
+
+impl CodeRefusal<'_> {
+    async fn because(
+        &self,
+        service: &TokenService,
+        why: &'static str,
+        stored: Option<&StoredCode>,
+    ) -> Result<TokenResponse, GrantError> {
+        let record = self
+            .record(service, AuditKind::CodeRefused, stored)?
+            .with_detail(why);
+        service.accounts.trail.refuse(record).await?;
+        Err(invalid_code())
+    }
+
+    fn record(
+        &self,
+        service: &TokenService,
+        kind: AuditKind,
+        stored: Option<&StoredCode>,
+    ) -> Result<AuditRecord, GrantError> {
+        let origin = Origin {
+            actor: Actor::Client(self.client.id.clone()),
+            address: self.context.address,
+        };
+        let record = service
+            .accounts
+            .trail
+            .record(kind, &origin, self.now)?
+            .about_client(&self.client.id);
+        Ok(match stored {
+            Some(stored) => record.about_user(stored.code.user_id),
+            None => record,
+        })
+    }
+}
+
+fn invalid_code() -> GrantError {
+    let description = "the authorization code is unknown, expired, used, or not for this request";
+    OAuthError::new(OAuthErrorCode::InvalidGrant, description).into()
+}
+
+/// RFC 7636 §4.1: 43 to 128 unreserved characters.
+fn is_pkce_verifier(text: &str) -> bool {
+    let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    (43..=128).contains(&text.len()) && text.bytes().all(unreserved)
+}

@@ -1,0 +1,239 @@
+//! A token of any kind that this server has given out, found good or not. What introspection,
+//! revocation and the server's own API know of a token comes from here: one truth for all.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use tokensmith_verify::{Audience, Claims, ScopeSet};
+
+use super::TokenService;
+use crate::domain::Timestamp;
+use crate::domain::client::Client;
+use crate::domain::id::ClientId;
+use crate::domain::ports::{StoreError, UnverifiedReferenceToken, UnverifiedRefreshToken};
+use crate::domain::rotation::Generation;
+use crate::domain::session::Session;
+
+/// A token whose signature or MAC is good and that has not expired, with what it stands for.
+pub enum PresentedToken {
+    /// An access token of a service.
+    Service {
+        /// What it says.
+        claims: Box<Claims<Map<String, Value>>>,
+        /// The client as it is now.
+        client: Arc<Client>,
+    },
+    /// An access token of a person, as JWT.
+    Person {
+        /// What it says.
+        claims: Box<Claims<Map<String, Value>>>,
+        /// Its session as it is now, live.
+        session: Box<Session>,
+    },
+    /// An access token of a person, as a reference.
+    Reference {
+        /// When it was made.
+        issued_at: Timestamp,
+        /// When it ends.
+        expires_at: Timestamp,
+        /// What it grants.
+        scope: ScopeSet,
+        /// What it is for.
+        audience: Audience,
+        /// Its session as it is now, live.
+        session: Box<Session>,
+    },
+    /// A refresh token of a live session, of the current generation or the one before.
+    Refresh {
+        /// Its session as it is now, live.
+        session: Box<Session>,
+    },
+}
+
+impl PresentedToken {
+    /// The session that the token belongs to.
+    #[must_use]
+    pub fn session(&self) -> Option<&Session> {
+        match self {
+            Self::Service { .. } => None,
+            Self::Person { session, .. }
+            | Self::Reference { session, .. }
+            | Self::Refresh { session } => Some(session),
+        }
+    }
+
+    /// The client that the token was issued to.
+    #[must_use]
+    pub fn client_id(&self) -> &ClientId {
+        match self {
+            Self::Service { client, .. } => &client.id,
+            Self::Person { session, .. }
+            | Self::Reference { session, .. }
+            | Self::Refresh { session } => &session.terms.client_id,
+        }
+    }
+
+    /// What the token is for; `None` for a refresh token.
+    #[must_use]
+    pub fn audience(&self) -> Option<&Audience> {
+        match self {
+            Self::Service { claims, .. } | Self::Person { claims, .. } => Some(&claims.aud),
+            Self::Reference { audience, .. } => Some(audience),
+            Self::Refresh { .. } => None,
+        }
+    }
+}
+
+impl TokenService {
+    /// What a token stands for; `None` for whatever is not good now: malformed, forged, foreign,
+    /// expired, or of a session, person or client that is no more.
+    pub async fn find_token(
+        &self,
+        text: &str,
+        now: Timestamp,
+    ) -> Result<Option<PresentedToken>, StoreError> {
+        // The kind is in the prefix, so a hint (RFC 7009 §2.1, RFC 7662 §2.1) has nothing to add.
+        let tokens = &self.accounts.tokens;
+        if let Some(token) = tokens.read_refresh_token(text) {
+            return self.find_refresh_token(&token, now).await;
+        }
+        if let Some(token) = tokens.read_reference_token(text) {
+            return self.find_reference_token(token, now).await;
+        }
+        let Some(claims) = self.reader.read_access_token(text, now) else {
+            return Ok(None);
+        };
+        self.find_jwt(claims, now).await
+    }
+
+    async fn find_jwt(
+        &self,
+        claims: Claims<Map<String, Value>>,
+        now: Timestamp,
+    ) -> Result<Option<PresentedToken>, StoreError> {
+        let claims = Box::new(claims);
+        let Some(client) = self.enabled_client(&claims.client_id) else {
+            return Ok(None);
+        };
+        let Some(sid) = &claims.sid else {
+            // An id may be registered again after its client was deleted.
+            let is_of_this_client = claims.iat >= client.created_at.timestamp();
+            let found = PresentedToken::Service { claims, client };
+            return Ok(is_of_this_client.then_some(found));
+        };
+        let Ok(id) = sid.parse() else {
+            return Ok(None);
+        };
+        let found = self.accounts.store.find_session(id).await?;
+        Ok(found
+            .filter(|stored| stored.user_is_enabled)
+            .map(|stored| stored.session)
+            .filter(|session| {
+                session.is_live(now)
+                    && session.terms.client_id == client.id
+                    && session.terms.user_id.to_string() == claims.sub
+            })
+            .map(|session| PresentedToken::Person {
+                claims,
+                session: Box::new(session),
+            }))
+    }
+
+    async fn find_refresh_token(
+        &self,
+        token: &UnverifiedRefreshToken,
+        now: Timestamp,
+    ) -> Result<Option<PresentedToken>, StoreError> {
+        let Some(session) = self.live_session(token.session, now).await? else {
+            return Ok(None);
+        };
+        let current = session.chain.generation;
+        let is_usable = token.generation == current
+            || token.generation.next() == Some(current)
+            || token.generation > current;
+        let is_good = self
+            .accounts
+            .tokens
+            .refresh_token_is_good(token, &session.terms.secret);
+        Ok((is_usable && is_good).then_some(PresentedToken::Refresh { session }))
+    }
+
+    async fn find_reference_token(
+        &self,
+        unverified: UnverifiedReferenceToken,
+        now: Timestamp,
+    ) -> Result<Option<PresentedToken>, StoreError> {
+        let id = unverified.token.session;
+        let Some(session) = self.live_session(id, now).await? else {
+            return Ok(None);
+        };
+        let is_good = self
+            .accounts
+            .tokens
+            .reference_token_is_good(&unverified, &session.terms.secret);
+        let token = unverified.token;
+        if !is_good || now >= token.expires_at {
+            return Ok(None);
+        }
+        let terms = &session.terms;
+        let scope = match token.scope.as_deref() {
+            None => Ok(terms.scope.clone()),
+            Some("") => Ok(ScopeSet::default()),
+            Some(text) => text.parse(),
+        };
+        let audience = token.audience.map_or_else(
+            || Ok(terms.audience.clone()),
+            |text| Audience::try_from(text.split(' ').map(ToOwned::to_owned).collect::<Vec<_>>()),
+        );
+        let (Ok(scope), Ok(audience)) = (scope, audience) else {
+            return Ok(None);
+        };
+        Ok(Some(PresentedToken::Reference {
+            issued_at: token.issued_at,
+            expires_at: token.expires_at,
+            scope,
+            audience,
+            session,
+        }))
+    }
+
+    /// A session that is live, of a person and a client that are enabled.
+    async fn live_session(
+        &self,
+        id: crate::domain::id::SessionId,
+        now: Timestamp,
+    ) -> Result<Option<Box<Session>>, StoreError> {
+        let found = self.accounts.store.find_session(id).await?;
+        Ok(found
+            .filter(|stored| stored.user_is_enabled && stored.session.is_live(now))
+            .map(|stored| Box::new(stored.session))
+            .filter(|session| {
+                self.enabled_client(session.terms.client_id.as_str())
+                    .is_some()
+            }))
+    }
+
+    fn enabled_client(&self, id: &str) -> Option<Arc<Client>> {
+        let id: ClientId = id.parse().ok()?;
+        self.clients
+            .find_client(&id)
+            .filter(|client| client.disabled_at.is_none())
+    }
+
+    /// The session behind a refresh token with a good MAC, live or not, of whatever generation: to
+    /// be revoked, a token need not be the current one.
+    pub(super) async fn session_of_refresh_token(
+        &self,
+        text: &str,
+    ) -> Result<Option<(Session, Generation)>, StoreError> {
+        let tokens = &self.accounts.tokens;
+        let Some(token) = tokens.read_refresh_token(text) else {
+            return Ok(None);
+        };
+        let found = self.accounts.store.find_session(token.session).await?;
+        Ok(found
+            .map(|stored| stored.session)
+            .filter(|session| tokens.refresh_token_is_good(&token, &session.terms.secret))
+            .map(|session| (session, token.generation)))
+    }
+}
