@@ -1,5 +1,5 @@
-//! Other people's libraries verify our tokens, with nothing but the address of the key set.
-//! `tests/interop/install.sh` installs them.
+//! Other people's libraries verify our tokens, with nothing but the address of the key set, and log
+//! people in, with nothing but the address of the issuer. `tests/interop/install.sh` installs them.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -25,15 +25,7 @@ async fn pyjwt_verifies_our_tokens() {
 
 #[tokio::test]
 async fn jose_for_node_verifies_our_tokens() {
-    let library = installed("node/node_modules/jose");
-    let script = root().join("tests/interop/node/verify_jose.mjs");
-    // Node looks for packages beside the script.
-    let script = library.as_ref().map_or(script.clone(), |library| {
-        let beside = library.join("../../verify_jose.mjs");
-        std::fs::copy(&script, &beside).unwrap();
-        beside
-    });
-    let node = library.map(|_| PathBuf::from("node"));
+    let (node, script) = node_script("jose", "verify_jose.mjs");
     let Some(verified) = verify_with("jose for Node", node, script).await else {
         return;
     };
@@ -44,6 +36,68 @@ async fn jose_for_node_verifies_our_tokens() {
         verified.of_another_issuer.refusal(),
         format!("{refused} iss")
     );
+}
+
+#[tokio::test]
+async fn oauth4webapi_logs_people_in() {
+    let (node, script) = node_script("oauth4webapi", "login_oauth4webapi.mjs");
+    logs_people_in("oauth4webapi", node, script).await;
+}
+
+#[tokio::test]
+async fn authlib_logs_people_in() {
+    let python = installed("python/bin/python");
+    let script = root().join("tests/interop/python/login_authlib.py");
+    logs_people_in("Authlib", python, script).await;
+}
+
+/// The complete flow, as a public client and as a confidential one.
+async fn logs_people_in(name: &str, program: Option<PathBuf>, script: PathBuf) {
+    let Some(program) = program else {
+        skip(name, "run tests/interop/install.sh");
+        return;
+    };
+    let database = Database::sqlite();
+    let app = TestApp::start(&database).await;
+    let ada = app.user("ada").await;
+    let phone = app.phone().await;
+    let arguments = ["--first-party", "--rotate-refresh-tokens", "true"];
+    let backend = app.app_for_people("backend", &arguments).await;
+    for client in [&phone, &backend] {
+        let mut command = Command::new(&program);
+        let own = [&*app.issuer, &*client.id, &*client.secret];
+        command.arg(&script).args(own);
+        let said = run(command.args([&*ada.name, &*ada.password]));
+        assert_eq!(said.code, 0, "{}{}", said.out, said.err);
+        let mut expected = serde_json::json!({
+            "token_type": "bearer",
+            "scope": "openid offline_access orders:read",
+            "same_after_retry": true,
+            "refused": "invalid_grant",
+        });
+        if !client.secret.is_empty() {
+            expected["active_before"] = true.into();
+            expected["active_after"] = false.into();
+        }
+        let mut seen: Value = said.json();
+        // RFC 6749 §5.1: the type is compared without regard to case.
+        let kind = seen["token_type"].as_str().unwrap().to_lowercase();
+        seen["token_type"] = kind.into();
+        assert_eq!(seen, expected, "{name} as {}", client.id);
+    }
+}
+
+/// A script for Node, with the library that it needs beside it.
+fn node_script(library: &str, name: &str) -> (Option<PathBuf>, PathBuf) {
+    let library = installed(&format!("node/node_modules/{library}"));
+    let script = root().join("tests/interop/node").join(name);
+    // Node looks for packages beside the script.
+    let script = library.as_ref().map_or(script.clone(), |library| {
+        let beside = library.join("../..").join(name);
+        std::fs::copy(&script, &beside).unwrap();
+        beside
+    });
+    (library.map(|_| PathBuf::from("node")), script)
 }
 
 /// What a library says to one token.

@@ -2,6 +2,7 @@
 
 mod clients;
 mod schema;
+mod sessions;
 mod signing_keys;
 
 use chrono::{DateTime, Utc};
