@@ -88,7 +88,7 @@ impl Trail {
     }
 
     /// Writes down a refusal that anybody can provoke. Of refusals that are alike (kind, client,
-    /// network) the first is written at once and the others are counted: the log must not grow as
+    /// network) the first in a minute is written at once and the others are counted: the log must not grow as
     /// fast as a stranger can send.
     pub async fn refuse(&self, record: AuditRecord) -> Result<(), StoreError> {
         if self.is_new_refusal(&record) {
@@ -98,27 +98,28 @@ impl Trail {
     }
 
     fn is_new_refusal(&self, record: &AuditRecord) -> bool {
-        /// Beyond so many kinds of refusals in a minute, each further one is written.
-        const MOST: usize = 10_000;
-        let key = (
+        /// Beyond so many that differ within a minute, those of a kind count as alike.
+        const MOST: usize = 1_000;
+        let mut key = (
             record.kind,
             record.client.clone(),
             record.origin.address.map(AddressKey::from),
         );
         let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        if refusals.len() >= MOST && !refusals.contains_key(&key) {
+            key = (record.kind, None, None);
+        }
         if let Some(known) = refusals.get_mut(&key) {
             known.count = known.count.saturating_add(1);
             known.last = record.clone();
             return false;
         }
-        if refusals.len() < MOST {
-            let first = Repeated {
-                since: record.at,
-                count: 0,
-                last: record.clone(),
-            };
-            refusals.insert(key, first);
-        }
+        let first = Repeated {
+            since: record.at,
+            count: 0,
+            last: record.clone(),
+        };
+        refusals.insert(key, first);
         true
     }
 

@@ -131,7 +131,11 @@ impl Refresh<'_> {
         let presented = self.presented(token);
         match rotation::decide(&assumed, is_live, &presented, self.now, &policy) {
             Decision::Rotate(step) => {
-                let grant = self.narrow(&terms)?;
+                // A wish that cannot be granted is refused after the row was looked at: a stolen token
+                // is noticed whatever it asks for.
+                let Ok(grant) = self.narrow(&terms) else {
+                    return Ok(None);
+                };
                 if !self.rotate(&terms, step).await? {
                     return Ok(None);
                 }

@@ -15,6 +15,7 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, web};
 
 use super::Endpoints;
+use super::client_address::client_address;
 use super::error::Outcome;
 use crate::domain::id::{ClientId, Kid};
 use crate::domain::ports::Entropy;
@@ -128,7 +129,8 @@ fn report<B>(
                 duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
                 client_id = noted.get::<Caller>().map(|caller| caller.0.as_str()),
                 target = target(request),
-                peer = request.peer_addr().map(|address| address.ip().to_string()),
+                address =
+                    client_address(request, &endpoints.trusted_proxies).map(|it| it.to_string()),
                 cause = outcome.and_then(|outcome| outcome.cause.as_deref()),
                 "request"
             );

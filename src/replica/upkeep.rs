@@ -23,7 +23,7 @@ const SEAL_INTERVAL: Duration = Duration::from_millis(500);
 /// How often a page of sessions is looked through for such as are over.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
 /// How many sessions that page has.
-const SWEEP_PAGE: u32 = 500;
+const SWEEP_PAGE: u32 = 1_000;
 /// How long a session stays after its end: as long as its last access token, and a minute.
 const SESSIONS_STAY: Duration = Duration::from_mins(61);
 

@@ -577,21 +577,17 @@ pub(in crate::store) async fn sweep(
     const CODES_STAY: chrono::TimeDelta = chrono::TimeDelta::days(1);
     let limit = i64::from(limit);
     let over = rows::milliseconds(over_before);
-    if after.is_none() {
-        let codes_over = rows::milliseconds(over_before - CODES_STAY);
-        let params = [codes_over.into(), limit.into()];
-        connection.execute(sql::DELETE_OLD_CODES, &params).await?;
-        let longest = ThrottlePolicy::ACCOUNT
-            .memory
-            .max(ThrottlePolicy::ADDRESS.memory);
-        let params = [
-            rows::milliseconds(over_before - longest).into(),
-            limit.into(),
-        ];
-        connection
-            .execute(sql::DELETE_OLD_ATTEMPTS, &params)
-            .await?;
-    }
+    let codes_over = rows::milliseconds(over_before - CODES_STAY);
+    let params = [codes_over.into(), limit.into()];
+    connection.execute(sql::DELETE_OLD_CODES, &params).await?;
+    let longest = ThrottlePolicy::ACCOUNT
+        .memory
+        .max(ThrottlePolicy::ADDRESS.memory);
+    let attempts_over = rows::milliseconds(over_before - longest);
+    let params = [attempts_over.into(), limit.into()];
+    connection
+        .execute(sql::DELETE_OLD_ATTEMPTS, &params)
+        .await?;
     let after = after.as_ref().map_or(NO_SESSION, |id| id.0.as_slice());
     let page = connection
         .fetch(sql::END_OF_SESSION_PAGE, &[after.into(), limit.into()])

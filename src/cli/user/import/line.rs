@@ -1,13 +1,12 @@
 //! One line of an import.
 
-use std::collections::BTreeMap;
-
-use serde::de::{Error, IgnoredAny};
+use serde::de::Error;
 use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
 
 use crate::accounts::registration::Registration;
 use crate::domain::identifier::{EmailAddress, Username};
-use crate::domain::password::PasswordHash;
+use crate::domain::password::{InvalidPasswordHash, PasswordHash};
 use crate::domain::user::Profile;
 
 /// What a line says. Without `Debug`: a hash is a secret.
@@ -22,7 +21,7 @@ struct Members {
     address: Option<String>,
     password_hash: Option<String>,
     #[serde(flatten)]
-    others: BTreeMap<String, IgnoredAny>,
+    others: Map<String, Value>,
 }
 
 /// The account that a line describes, or why it describes none.
@@ -44,17 +43,14 @@ pub(super) fn parse(line: &[u8]) -> Result<(Registration, Option<PasswordHash>),
         email_verified: members.email_verified,
     };
     profile.check().map_err(|error| error.to_string())?;
-    let hash = members.password_hash.map(|text| text.parse());
+    let hash = members.password_hash.map(|text| text.parse()).transpose();
+    let hash = hash.map_err(|error: InvalidPasswordHash| error.to_string())?;
     let registration = Registration {
         username: members.username,
         email: members.email,
         profile,
     };
-    Ok((
-        registration,
-        hash.transpose()
-            .map_err(|error: crate::domain::password::InvalidPasswordHash| error.to_string())?,
-    ))
+    Ok((registration, hash))
 }
 
 /// The reason without a place where it has none worth telling: each line is the first to serde.
