@@ -45,7 +45,7 @@ pub enum StartError {
     /// There is nothing to look at.
     #[error(
         "there is no installation at {0}: is this the right directory, and are the settings those of \
-         the server? (`tokensmith dev`, `serve` and `client create` make one)"
+         the server? (`tokensmith dev`, `serve`, `client create` and `user create` make one)"
     )]
     NoInstallation(String),
     /// The database belongs to another master key.
@@ -180,6 +180,7 @@ impl Parts {
             &entropy,
         )?);
         let sealer = Arc::new(HmacChainSealer::new(&master));
+        store.prove_records_with(Arc::clone(&sealer) as _);
         let trail = Trail::new(Arc::clone(&store), sealer, Arc::clone(&entropy));
         let accounts = Accounts {
             store: Arc::clone(&store),

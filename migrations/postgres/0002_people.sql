@@ -72,7 +72,8 @@ CREATE TABLE login_attempts (
 );
 CREATE INDEX login_attempts_last_at ON login_attempts (last_at);
 
--- Append-only. A record is sealed a moment after it is written: then it has a number and a hash.
+-- Append-only. A record is written with a keyed digest of itself, and sealed a moment later: then it
+-- has a number and a hash.
 CREATE TABLE audit_records (
     id BYTEA NOT NULL PRIMARY KEY,
     at BIGINT NOT NULL,
@@ -83,6 +84,7 @@ CREATE TABLE audit_records (
     client_id TEXT,
     session_id BYTEA,
     detail TEXT,
+    mac BYTEA,
     sequence BIGINT,
     hash BYTEA
 );

@@ -71,7 +71,8 @@ CREATE TABLE login_attempts (
 ) WITHOUT ROWID;
 CREATE INDEX login_attempts_last_at ON login_attempts (last_at);
 
--- Append-only. A record is sealed a moment after it is written: then it has a number and a hash.
+-- Append-only. A record is written with a keyed digest of itself, and sealed a moment later: then it
+-- has a number and a hash.
 CREATE TABLE audit_records (
     id BLOB NOT NULL PRIMARY KEY,
     at INTEGER NOT NULL,
@@ -82,6 +83,7 @@ CREATE TABLE audit_records (
     client_id TEXT,
     session_id BLOB,
     detail TEXT,
+    mac BLOB,
     sequence INTEGER,
     hash BLOB
 ) WITHOUT ROWID;

@@ -8,11 +8,12 @@ use std::net::IpAddr;
 use super::{AccountError, Accounts};
 use crate::domain::Timestamp;
 use crate::domain::audit::{Actor, AuditKind, AuditRecord, Origin};
-use crate::domain::id::{ClientId, SessionId, UserId};
+use crate::domain::client::Client;
+use crate::domain::id::{SessionId, UserId};
 use crate::domain::identifier::IdentifierKey;
 use crate::domain::network::AddressKey;
 use crate::domain::password::{Password, PasswordHash};
-use crate::domain::ports::{Account, Charge, PasswordVerdict};
+use crate::domain::ports::{Account, Charge, PasswordError, PasswordVerdict, StoreError};
 use crate::domain::session::{Authentication, AuthenticationMethod};
 use crate::domain::throttle::{ThrottleKey, ThrottlePolicy};
 use crate::domain::user::User;
@@ -24,7 +25,7 @@ pub struct Credentials<'a> {
     /// The password, as typed.
     pub password: &'a str,
     /// The client through which the person signs in.
-    pub client: &'a ClientId,
+    pub client: &'a Client,
     /// The address of the device, where it is known.
     pub address: Option<IpAddr>,
     /// Whether failures count against the address; not when a server calls for many people.
@@ -41,7 +42,7 @@ pub struct Login {
     pub user: User,
     /// When and how.
     pub authentication: Authentication,
-    /// The hash that the password was checked against.
+    /// The hash that the password was checked against; none right after signing up.
     pub password: Option<PasswordHash>,
     /// Whether that hash is of an older kind.
     pub needs_upgrade: bool,
@@ -49,6 +50,24 @@ pub struct Login {
     pub forget: Vec<ThrottleKey>,
     /// Counts that get this attempt back.
     pub refund: Vec<ThrottleKey>,
+}
+
+impl Login {
+    /// Whoever has just made the account with a password need not show it again.
+    #[must_use]
+    pub fn after_sign_up(user: User, now: Timestamp) -> Self {
+        Self {
+            user,
+            authentication: Authentication {
+                at: now,
+                methods: vec![AuthenticationMethod::Password],
+            },
+            password: None,
+            needs_upgrade: false,
+            forget: Vec::new(),
+            refund: Vec::new(),
+        }
+    }
 }
 
 impl Accounts {
@@ -63,18 +82,26 @@ impl Accounts {
         given: &Credentials<'_>,
         now: Timestamp,
     ) -> Result<Login, AccountError> {
-        let key = IdentifierKey::of_login(given.identifier);
-        let account = match &key {
-            Some(key) => self.store.find_account(key).await?,
-            None => None,
-        };
-        let known_device = self.known_device(given, account.as_ref(), now).await?;
-        let charges = self.charges(given, key.as_ref(), known_device);
-        if let Charge::BlockedUntil(until) = self.store.charge_attempt(&charges.all, now).await? {
-            let record = self.about(AuditKind::LoginBlocked, given, account.as_ref(), now)?;
-            self.trail.refuse(record).await?;
-            return Err(AccountError::TooManyAttempts(until - now));
+        if self.hasher.is_busy() {
+            // Before the database is asked for anything: a flood ends here.
+            return Err(PasswordError::Busy.into());
         }
+        let key = IdentifierKey::of_login(given.identifier);
+        let (account, charges) = match given.device_token {
+            // First the count, then the account: who has to wait learns nothing about it.
+            None => {
+                let charges = self.charges(given, key.as_ref(), None);
+                self.charge(given, &charges, now).await?;
+                (self.find_by_key(key.as_ref()).await?, charges)
+            }
+            Some(token) => {
+                let account = self.find_by_key(key.as_ref()).await?;
+                let device = self.known_device(token, given, account.as_ref(), now);
+                let charges = self.charges(given, key.as_ref(), device.await?);
+                self.charge(given, &charges, now).await?;
+                (account, charges)
+            }
+        };
         match self.check(given, account.as_ref()).await {
             Ok(PasswordVerdict::Right { needs_upgrade }) => match account {
                 Some(Account { user, password }) if user.disabled_at.is_none() => Ok(Login {
@@ -110,6 +137,31 @@ impl Accounts {
         }
     }
 
+    async fn find_by_key(
+        &self,
+        key: Option<&IdentifierKey>,
+    ) -> Result<Option<Account>, StoreError> {
+        match key {
+            Some(key) => self.store.find_account(key).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn charge(
+        &self,
+        given: &Credentials<'_>,
+        charges: &Charges,
+        now: Timestamp,
+    ) -> Result<(), AccountError> {
+        let Charge::BlockedUntil(until) = self.store.charge_attempt(&charges.all, now).await?
+        else {
+            return Ok(());
+        };
+        let record = self.about(AuditKind::LoginBlocked, given, None, now)?;
+        self.trail.refuse(record).await?;
+        Err(AccountError::TooManyAttempts(until - now))
+    }
+
     async fn check(
         &self,
         given: &Credentials<'_>,
@@ -130,24 +182,26 @@ impl Accounts {
     /// The session on this device, if its token proves that it is one of this very account.
     async fn known_device(
         &self,
+        token: &str,
         given: &Credentials<'_>,
         account: Option<&Account>,
         now: Timestamp,
     ) -> Result<Option<SessionId>, AccountError> {
-        let token = given
-            .device_token
-            .and_then(|text| self.tokens.read_refresh_token(text));
-        let (Some(token), Some(account)) = (token, account) else {
+        let Some(token) = self.tokens.read_refresh_token(token) else {
             return Ok(None);
         };
+        // Read also when nobody has that name, so that the time does not tell.
         let found = self.store.find_session(token.session).await?;
+        let Some(account) = account else {
+            return Ok(None);
+        };
         Ok(found
             .map(|stored| stored.session)
             .filter(|session| {
                 let generation = session.chain.generation;
                 session.is_live(now)
                     && session.terms.user_id == account.user.id
-                    && session.terms.client_id == *given.client
+                    && session.terms.is_of(given.client)
                     && (token.generation == generation
                         || token.generation.next() == Some(generation))
                     && self
@@ -185,13 +239,13 @@ impl Accounts {
         now: Timestamp,
     ) -> Result<AuditRecord, AccountError> {
         let origin = Origin {
-            actor: Actor::Client(given.client.clone()),
+            actor: Actor::Client(given.client.id.clone()),
             address: given.address,
         };
         let record = self
             .trail
             .record(kind, &origin, now)?
-            .about_client(given.client);
+            .about_client(&given.client.id);
         Ok(match account {
             Some(account) => record.about_user(account.user.id),
             None => record,

@@ -19,7 +19,7 @@ use crate::domain::ports::{
 };
 use crate::domain::user::InvalidProfile;
 
-use trail::Trail;
+use trail::{SealError, Trail};
 
 /// The use cases around accounts.
 #[derive(Clone)]
@@ -62,9 +62,15 @@ pub enum AccountError {
     /// A text of the profile cannot be stored.
     #[error(transparent)]
     InvalidProfile(#[from] InvalidProfile),
+    /// There is no e-mail address that could be verified.
+    #[error("email_verified needs an e-mail address")]
+    VerifiedNothing,
     /// The password could not be hashed.
     #[error(transparent)]
     Password(#[from] PasswordError),
+    /// The audit log cannot be sealed.
+    #[error(transparent)]
+    Seal(#[from] SealError),
     /// The database did not do it.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -45,7 +45,6 @@ impl Accounts {
             .find_account_by_id(id)
             .await?
             .ok_or(AccountError::NoSuchUser(id))?;
-        let chosen = self.acceptable(new, &registration(&account.user))?;
         // Counted by session: whoever holds a stolen token must not guess the password.
         let key = self
             .tokens
@@ -56,11 +55,16 @@ impl Accounts {
         {
             return Err(AccountError::TooManyAttempts(until - now));
         }
-        let replaces = account.password.clone();
+        let replaces = account.user.password_changed_at;
         let verdict = match Password::presented(current) {
-            Some(current) => self.hasher.verify(current, account.password).await?,
-            None => PasswordVerdict::Wrong,
+            Some(current) => self.hasher.verify(current, account.password).await,
+            None => Ok(PasswordVerdict::Wrong),
         };
+        if verdict != Ok(PasswordVerdict::Wrong) {
+            // Right, or not looked at.
+            self.store.refund_attempt(&[key]).await?;
+        }
+        let verdict = verdict?;
         if verdict == PasswordVerdict::Wrong {
             let record = self
                 .trail
@@ -70,7 +74,7 @@ impl Accounts {
             self.trail.write(&record).await?;
             return Err(AccountError::WrongPassword);
         }
-        self.store.refund_attempt(&[key]).await?;
+        let chosen = self.acceptable(new, &registration(&account.user)).await?;
         let order = PasswordOrder {
             user: id,
             password: self.hasher.hash(chosen).await?,
@@ -98,7 +102,7 @@ impl Accounts {
         now: Timestamp,
     ) -> Result<(), AccountError> {
         let user = self.show(id).await?;
-        let chosen = self.acceptable(new, &registration(&user))?;
+        let chosen = self.acceptable(new, &registration(&user)).await?;
         let order = PasswordOrder {
             user: id,
             password: self.hasher.hash(chosen).await?,

@@ -1,12 +1,16 @@
 //! Accounts: made, listed, disabled, deleted.
 
+use std::collections::HashSet;
+
+use zeroize::Zeroizing;
+
 use super::{AccountError, Accounts};
 use crate::domain::Timestamp;
 use crate::domain::audit::{AuditKind, AuditRecord, Origin};
 use crate::domain::id::UserId;
 use crate::domain::identifier::{EmailAddress, IdentifierKey, Username};
 use crate::domain::password::{Password, PasswordHash};
-use crate::domain::ports::{NewUser, UserChange, UserCreation};
+use crate::domain::ports::{NewUser, PasswordError, UserChange, UserCreation};
 use crate::domain::session::{EndReason, SessionEnd};
 use crate::domain::user::{Profile, User};
 
@@ -70,11 +74,14 @@ impl Accounts {
         record: AuditRecord,
     ) -> Result<User, AccountError> {
         registration.profile.check()?;
+        if registration.profile.email_verified && registration.email.is_none() {
+            return Err(AccountError::VerifiedNothing);
+        }
         let password = match password {
             NewPassword::None => None,
             NewPassword::Hashed(hash) => Some(hash),
             NewPassword::Chosen(text) => {
-                let chosen = self.acceptable(text, &registration)?;
+                let chosen = self.acceptable(text, &registration).await?;
                 Some(self.hasher.hash(chosen).await?)
             }
         };
@@ -108,6 +115,23 @@ impl Accounts {
         Ok(self.store.import_users(&users, &record).await?)
     }
 
+    /// Which of these accounts are there, with the same username and e-mail address as written.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn are_there(&self, wanted: &[&Registration]) -> Result<Vec<bool>, AccountError> {
+        let keys: Vec<_> = wanted.iter().map(|one| one.username.key()).collect();
+        let found = self.store.find_users(&keys).await?;
+        let there: HashSet<_> = found
+            .iter()
+            .map(|user| (&user.username, user.email.as_ref()))
+            .collect();
+        Ok(wanted
+            .iter()
+            .map(|one| there.contains(&(&one.username, one.email.as_ref())))
+            .collect())
+    }
+
     fn new_user(
         &self,
         registration: Registration,
@@ -124,15 +148,22 @@ impl Accounts {
         })
     }
 
-    pub(super) fn acceptable(
+    /// Estimating a password can take 20 ms, so it happens away from the threads that answer.
+    pub(super) async fn acceptable(
         &self,
         password: &str,
         person: &Registration,
     ) -> Result<Password, AccountError> {
-        let mut about = vec![self.service_name.as_str(), person.username.as_str()];
-        about.extend(person.email.as_ref().map(EmailAddress::as_str));
-        about.extend(person.profile.name.as_deref());
-        Ok(Password::chosen(password, &about)?)
+        let mut about = vec![self.service_name.clone(), person.username.to_string()];
+        about.extend(person.email.as_ref().map(ToString::to_string));
+        about.extend(person.profile.name.clone());
+        let password = Zeroizing::new(password.to_owned());
+        let estimate = tokio::task::spawn_blocking(move || {
+            let about: Vec<&str> = about.iter().map(String::as_str).collect();
+            Password::chosen(&password, &about)
+        });
+        let estimated = estimate.await;
+        Ok(estimated.map_err(|_| PasswordError::Failed("the estimate was cancelled"))??)
     }
 
     /// One account.

@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 use super::AccountError;
 use crate::domain::Timestamp;
 use crate::domain::audit::{AuditKind, AuditRecord, Origin, Seal, StoredRecord};
-use crate::domain::id::{AuditId, ClientId};
+use crate::domain::id::{AuditId, ClientId, UserId};
 use crate::domain::network::AddressKey;
 use crate::domain::ports::{AuditFilter, ChainSealer, Entropy, NoEntropy, Store, StoreError};
 
@@ -22,10 +22,41 @@ pub struct Trail {
     sealer: Arc<dyn ChainSealer>,
     entropy: Arc<dyn Entropy>,
     refusals: Arc<Mutex<HashMap<RefusalKey, Repeated>>>,
+    /// The end of the chain as this process last saw it.
+    last_end: Arc<Mutex<Seal>>,
+}
+
+/// Why the audit log is not sealed.
+#[derive(Debug, thiserror::Error)]
+pub enum SealError {
+    /// The database did not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The chain ends before where it ended a moment ago, or in another way.
+    #[error(
+        "the audit log was tampered with: it ended with record {}, and now ends with record {}; it \
+         is not sealed again before a restart",
+        .seen.sequence, .found.sequence
+    )]
+    Tampered {
+        /// Where it ended.
+        seen: Seal,
+        /// Where it ends now.
+        found: Seal,
+    },
+    /// A record that nobody with the master key has written.
+    #[error("the audit log was tampered with: record {0} was put in or changed")]
+    Forged(AuditId),
 }
 
 /// Refusals that are alike.
-type RefusalKey = (AuditKind, Option<ClientId>, Option<AddressKey>);
+type RefusalKey = (
+    AuditKind,
+    Option<ClientId>,
+    Option<AddressKey>,
+    Option<UserId>,
+    Option<String>,
+);
 
 /// What was refused again after it had been written down.
 struct Repeated {
@@ -69,6 +100,7 @@ impl Trail {
             sealer,
             entropy,
             refusals: Arc::default(),
+            last_end: Arc::new(Mutex::new(Seal::START)),
         }
     }
 
@@ -88,7 +120,7 @@ impl Trail {
     }
 
     /// Writes down a refusal that anybody can provoke. Of refusals that are alike (kind, client,
-    /// network) the first in a minute is written at once and the others are counted: the log must not grow as
+    /// network, person, reason) the first in a minute is written at once and the others are counted: the log must not grow as
     /// fast as a stranger can send.
     pub async fn refuse(&self, record: AuditRecord) -> Result<(), StoreError> {
         if self.is_new_refusal(&record) {
@@ -104,10 +136,12 @@ impl Trail {
             record.kind,
             record.client.clone(),
             record.origin.address.map(AddressKey::from),
+            record.user,
+            record.detail.clone(),
         );
         let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
         if refusals.len() >= MOST && !refusals.contains_key(&key) {
-            key = (record.kind, None, None);
+            key = (record.kind, None, None, None, None);
         }
         if let Some(known) = refusals.get_mut(&key) {
             known.count = known.count.saturating_add(1);
@@ -134,6 +168,7 @@ impl Trail {
         for (_, Repeated { count, last, .. }) in over.into_iter().filter(|(_, r)| r.count > 0) {
             let mut record = self.record(last.kind, &last.origin, last.at)?;
             record.client = last.client;
+            record.user = last.user;
             let record = record.with_detail(format!("{count} more like the one before"));
             self.write(&record).await?;
         }
@@ -151,11 +186,19 @@ impl Trail {
     }
 
     /// Chains the records that have been written since the last time.
-    pub async fn seal(&self) -> Result<(), StoreError> {
+    ///
+    /// # Errors
+    /// When somebody without the master key has changed the log in the database.
+    pub async fn seal(&self) -> Result<(), SealError> {
         loop {
             let (records, seen) = self.store.unsealed_records(PAGE).await?;
+            self.check_end(seen)?;
             if records.is_empty() {
                 return Ok(());
+            }
+            let is_forged = |record: &&AuditRecord| record.mac != Some(self.sealer.mac(record));
+            if let Some(forged) = records.iter().find(is_forged) {
+                return Err(SealError::Forged(forged.id));
             }
             let mut end = seen;
             let seals: Vec<(AuditId, Seal)> = records
@@ -166,8 +209,22 @@ impl Trail {
                 })
                 .collect();
             // When another replica was first, what is left is read again.
-            self.store.seal_records(&seals, seen).await?;
+            if self.store.seal_records(&seals, seen).await? {
+                self.check_end(end)?;
+            }
         }
+    }
+
+    /// A chain only grows. (A backup is restored while no server runs.)
+    fn check_end(&self, found: Seal) -> Result<(), SealError> {
+        let mut last = self.last_end.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = *last;
+        let is_other = found.sequence == seen.sequence && found.hash != seen.hash;
+        if found.sequence < seen.sequence || is_other {
+            return Err(SealError::Tampered { seen, found });
+        }
+        *last = found;
+        Ok(())
     }
 
     fn next(&self, end: Seal, record: &AuditRecord) -> Seal {

@@ -133,8 +133,10 @@ impl Application {
         upkeep.abort();
         let tidy_up = async {
             self.replica.write_secret_uses().await;
-            self.replica.write_session_uses().await;
-            if let Err(error) = self.replica.seal_audit_log().await {
+            if let Err(error) = self.replica.write_session_uses().await {
+                tracing::warn!(%error, "when sessions were last used is not written down");
+            }
+            if let Err(error) = self.replica.finish_audit_log().await {
                 tracing::warn!(%error, "the audit log is sealed at the next start");
             }
             self.parts.administration.store.close().await;

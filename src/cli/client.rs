@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use clap::{Args, Subcommand};
 
 use super::settings_args::SettingsArgs;
-use super::{Failure, output};
+use super::{Failure, output, seal};
 use crate::admin::Administration;
 use crate::admin::clients::{ClientWithSecret, MOST_OVERLAP, RotationWish};
 use crate::admin::view::{ClientView, ClientWithSecretView};
@@ -100,14 +100,17 @@ impl ClientCommand {
 /// When the act is not done.
 pub async fn run(command: ClientCommand, administration: &Administration) -> Result<(), Failure> {
     match command {
+        ClientCommand::List(arguments) => return list(&arguments, administration).await,
+        ClientCommand::Show(one) => {
+            return show(administration.clients.show(&one.id).await?, one.json);
+        }
         ClientCommand::Create(arguments) => create(*arguments, administration).await,
-        ClientCommand::List(arguments) => list(&arguments, administration).await,
-        ClientCommand::Show(one) => show(administration.clients.show(&one.id).await?, one.json),
         ClientCommand::Disable(one) => set_enabled(&one, false, administration).await,
         ClientCommand::Enable(one) => set_enabled(&one, true, administration).await,
         ClientCommand::RotateSecret(arguments) => rotate_secret(&arguments, administration).await,
         ClientCommand::Delete(one) => delete(&one, administration).await,
-    }
+    }?;
+    seal(administration).await
 }
 
 async fn create(arguments: CreateArgs, administration: &Administration) -> Result<(), Failure> {

@@ -9,8 +9,10 @@ use crate::admin::Administration;
 use crate::config::{ConfigError, Settings};
 use crate::domain::Timestamp;
 use crate::domain::algorithm::Algorithm;
+use crate::domain::issuer::Issuer;
 use crate::domain::key::SigningKey;
 use crate::domain::key_schedule::KeyChain;
+use crate::domain::network::TrustedProxies;
 
 /// `tokensmith doctor`
 #[derive(Args)]
@@ -98,6 +100,7 @@ async fn examine(
         Finding::new("settings", Verdict::Ok, "can be read"),
         issuer(&settings),
     ];
+    findings.extend(proxies(&settings));
     match opened {
         Err(error) => findings.push(Finding::new("database", Verdict::Failed, error)),
         Ok(administration) => {
@@ -129,6 +132,21 @@ fn issuer(settings: &Settings) -> Finding {
             ),
         ),
     }
+}
+
+/// Behind a proxy that is not named, everybody has its address: failures are not counted by address,
+/// and the audit log does not say from where.
+fn proxies(settings: &Settings) -> Option<Finding> {
+    let behind_a_proxy =
+        settings.issuer.as_ref().is_some_and(Issuer::is_https) && settings.tls.is_none();
+    let is_named = settings.trusted_proxies != TrustedProxies::default();
+    (behind_a_proxy && !is_named).then(|| {
+        Finding::new(
+            "proxies",
+            Verdict::Warning,
+            "TLS ends at a proxy, but trusted_proxies is not set: the addresses of clients are not known",
+        )
+    })
 }
 
 /// Replicas switch keys by the clock.

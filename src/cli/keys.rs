@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use zeroize::Zeroizing;
 
 use super::settings_args::SettingsArgs;
-use super::{Failure, output};
+use super::{Failure, output, seal};
 use crate::admin::{Administration, view};
 use crate::domain::algorithm::Algorithm;
 use crate::domain::audit::Origin;
@@ -96,7 +96,7 @@ pub async fn run(command: KeysCommand, administration: &Administration) -> Resul
     match command {
         KeysCommand::List(arguments) => {
             let keys = administration.keys.list().await?;
-            show(administration, &keys, arguments.json)
+            return show(administration, &keys, arguments.json);
         }
         KeysCommand::Rotate(arguments) => rotate(&arguments, administration).await,
         KeysCommand::Import(arguments) => import(&arguments, administration).await,
@@ -107,7 +107,8 @@ pub async fn run(command: KeysCommand, administration: &Administration) -> Resul
                 .await?;
             show(administration, &keys, arguments.keys.json)
         }
-    }
+    }?;
+    seal(administration).await
 }
 
 async fn rotate(arguments: &RotateArgs, administration: &Administration) -> Result<(), Failure> {

@@ -18,7 +18,7 @@ pub mod user;
 use clap::{Parser, Subcommand};
 
 use crate::accounts::AccountError;
-use crate::admin::AdminError;
+use crate::admin::{AdminError, Administration};
 use crate::config::ConfigError;
 pub use settings_args::SettingsArgs;
 
@@ -33,7 +33,7 @@ struct Arguments {
 /// What to do.
 #[derive(Subcommand)]
 pub enum Command {
-    /// Serve on this machine with an embedded database and a demo client.
+    /// Serve on this machine with an embedded database, a demo service, a demo app and a demo person.
     Dev(SettingsArgs),
     /// Serve in production: explicit issuer, nothing seeded.
     Serve(SettingsArgs),
@@ -91,6 +91,15 @@ pub enum Failure {
 #[must_use]
 pub fn parse() -> Command {
     Arguments::parse().command
+}
+
+/// Seals the records of what a command did, so that the log proves it from here on.
+async fn seal(administration: &Administration) -> Result<(), Failure> {
+    let sealed = administration.accounts.trail.seal().await;
+    sealed.map_err(|error| {
+        let text = format!("done, but the audit log could not be sealed yet: {error}");
+        Failure::Message(text)
+    })
 }
 
 /// Tells the person at the terminal why a command failed.

@@ -1,4 +1,4 @@
-//! What the commands around people share.
+//! People as they are named on the command line.
 
 use std::convert::Infallible;
 use std::str::FromStr;
@@ -47,13 +47,4 @@ impl Person {
             Self::Name(_) => Ok(self.find(accounts).await?.id),
         }
     }
-}
-
-/// Seals the records of what was done, so that the log proves it from here on.
-pub(super) async fn seal(accounts: &Accounts) -> Result<(), Failure> {
-    accounts.trail.seal().await.map_err(|error| {
-        Failure::Message(format!(
-            "done, but the audit log could not be sealed yet: {error}"
-        ))
-    })
 }

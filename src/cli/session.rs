@@ -2,9 +2,9 @@
 
 use clap::{Args, Subcommand};
 
-use super::person::{Person, seal};
+use super::person::Person;
 use super::settings_args::SettingsArgs;
-use super::{Failure, output};
+use super::{Failure, output, seal};
 use crate::accounts::sessions::SessionsOf;
 use crate::accounts::view::SessionView;
 use crate::admin::Administration;
@@ -76,7 +76,7 @@ pub async fn run(command: SessionCommand, administration: &Administration) -> Re
                 // The parser has seen to it that one of them is there.
                 (None, None) => {}
             }
-            seal(&administration.accounts).await
+            seal(administration).await
         }
     }
 }

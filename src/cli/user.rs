@@ -7,9 +7,9 @@ mod password;
 
 use clap::{Args, Subcommand};
 
-use super::person::{Person, seal};
+use super::person::Person;
 use super::settings_args::SettingsArgs;
-use super::{Failure, output};
+use super::{Failure, output, seal};
 use crate::accounts::view::UserView;
 use crate::admin::Administration;
 use crate::domain::audit::Origin;
@@ -112,7 +112,7 @@ pub async fn run(command: UserCommand, administration: &Administration) -> Resul
         UserCommand::Delete(one) => delete(&one, administration).await,
     };
     // An import that failed has done something before.
-    let sealed = seal(&administration.accounts).await;
+    let sealed = seal(administration).await;
     outcome.and(sealed)
 }
 

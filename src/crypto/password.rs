@@ -26,6 +26,7 @@ use crate::domain::ports::{Entropy, NoEntropy, PasswordError, PasswordHasher, Pa
 pub struct PasswordPool {
     jobs: SyncSender<Job>,
     waiting: Arc<AtomicUsize>,
+    capacity: usize,
 }
 
 type Job = Box<dyn FnOnce(&mut Worker) + Send>;
@@ -51,7 +52,8 @@ impl PasswordPool {
         entropy: &Arc<dyn Entropy>,
     ) -> Result<Self, PasswordPoolError> {
         let nobody = hash_of_nobody(today, entropy.as_ref())?;
-        let (jobs, queue) = sync_channel(queue.get());
+        let capacity = queue.get();
+        let (jobs, queue) = sync_channel(capacity);
         let queue = Arc::new(Mutex::new(queue));
         let waiting = Arc::new(AtomicUsize::new(0));
         for number in 0..threads.get() {
@@ -69,7 +71,11 @@ impl PasswordPool {
                     worker.run(&queue, &waiting);
                 })?;
         }
-        Ok(Self { jobs, waiting })
+        Ok(Self {
+            jobs,
+            waiting,
+            capacity,
+        })
     }
 
     async fn submit<T: Send + 'static>(
@@ -113,6 +119,10 @@ impl PasswordHasher for PasswordPool {
 
     fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
+    }
+
+    fn is_busy(&self) -> bool {
+        self.waiting() >= self.capacity
     }
 }
 

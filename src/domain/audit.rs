@@ -142,8 +142,6 @@ pub enum Actor {
     Client(ClientId),
     /// A person.
     User(UserId),
-    /// Nobody that is known.
-    Unknown,
 }
 
 impl fmt::Display for Actor {
@@ -153,7 +151,6 @@ impl fmt::Display for Actor {
             Self::CommandLine => f.write_str("command_line"),
             Self::Client(id) => write!(f, "client:{id}"),
             Self::User(id) => write!(f, "user:{id}"),
-            Self::Unknown => f.write_str("unknown"),
         }
     }
 }
@@ -167,7 +164,6 @@ impl std::str::FromStr for Actor {
             Some(("user", id)) => Self::User(id.parse().map_err(|_| UnknownAuditKind)?),
             None if text == "system" => Self::System,
             None if text == "command_line" => Self::CommandLine,
-            None if text == "unknown" => Self::Unknown,
             _ => return Err(UnknownAuditKind),
         })
     }
@@ -192,7 +188,13 @@ pub struct AuditRecord {
     pub session: Option<SessionId>,
     /// A few words for people, of the server's own making; never what was sent.
     pub detail: Option<String>,
+    /// Proof that the record was written by somebody with the master key; made when it is stored.
+    pub mac: Option<RecordMac>,
 }
+
+/// A keyed digest of one record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordMac(pub [u8; 16]);
 
 impl AuditRecord {
     /// A record of this instant that concerns nobody yet.
@@ -211,6 +213,7 @@ impl AuditRecord {
             client: None,
             session: None,
             detail: None,
+            mac: None,
         })
     }
 
@@ -336,6 +339,7 @@ mod tests {
             client: None,
             session: None,
             detail: None,
+            mac: None,
         }
     }
 
@@ -376,7 +380,6 @@ mod tests {
         for actor in [
             Actor::System,
             Actor::CommandLine,
-            Actor::Unknown,
             Actor::Client("phone".parse().unwrap()),
             Actor::User(UserId([7; 16])),
         ] {

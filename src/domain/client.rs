@@ -58,6 +58,13 @@ impl Client {
         }
     }
 
+    /// Whether a session or code of this id that was made then is of this very client, and not of
+    /// one that was deleted before this one was registered under the same id.
+    #[must_use]
+    pub fn was_there(&self, then: Timestamp) -> bool {
+        self.created_at <= then
+    }
+
     /// Whether the client cannot keep a secret, and so has none (RFC 6749 §2.1).
     #[must_use]
     pub fn is_public(&self) -> bool {

@@ -165,6 +165,8 @@ pub trait PasswordHasher: Send + Sync {
     ) -> Result<PasswordVerdict, PasswordError>;
     /// How many passwords wait until a thread takes them up.
     fn waiting(&self) -> usize;
+    /// Whether a further one would be turned away just now.
+    fn is_busy(&self) -> bool;
 }
 
 /// What became of a password that somebody presented.

@@ -112,7 +112,7 @@ pub enum Decision {
     /// current token again, byte for byte. Nothing is written.
     Repeat,
     /// A token that this database does not know yet: it was restored to an earlier state. Move to
-    /// the token after it.
+    /// the token after it, or to it, when the client keeps its token.
     CatchUp(Step),
     /// A token that was replaced, outside the rules for a retry: two parties hold it, and one of
     /// them stole it. End the session.
@@ -152,7 +152,16 @@ pub fn decide(
         };
     }
     if presented.generation > chain.generation {
-        return step().map_or(Decision::Dead, Decision::CatchUp);
+        // A client that keeps its token keeps this one.
+        let caught_up = |step: Step| Step {
+            to: if policy.rotates {
+                step.to
+            } else {
+                presented.generation
+            },
+            ..step
+        };
+        return step().map_or(Decision::Dead, |step| Decision::CatchUp(caught_up(step)));
     }
     let is_previous = presented.generation.next() == Some(chain.generation);
     if is_previous && is_retry(chain, presented, now, policy) {
@@ -294,6 +303,10 @@ mod tests {
             decide(&chain(5), true, &presented, at(9_000), &policy)
         };
         assert_eq!(keep(5), Decision::Keep);
+        let Decision::CatchUp(step) = keep(7) else {
+            panic!("the database was restored");
+        };
+        assert_eq!(step.to, Generation(7));
         assert_eq!(keep(4), Decision::Reuse);
     }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use tokensmith_verify::{Audience, ScopeSet};
 
 use super::Timestamp;
+use super::client::Client;
 use super::device::DeviceLabel;
 use super::id::{ClientId, SessionId, UserId};
 use super::rotation::Chain;
@@ -42,6 +43,14 @@ impl Session {
     #[must_use]
     pub fn is_live(&self, now: Timestamp) -> bool {
         self.end.is_none() && now < self.chain.idle_expires_at && now < self.terms.expires_at
+    }
+}
+
+impl SessionTerms {
+    /// Whether the session is that of a client, and of the very one that is registered now.
+    #[must_use]
+    pub fn is_of(&self, client: &Client) -> bool {
+        self.client_id == client.id && client.was_there(self.created_at)
     }
 }
 

@@ -40,7 +40,7 @@ pub struct Profile {
     pub name: Option<String>,
     /// The telephone number, E.164 recommended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub phone_number: Option<String>,
+    pub phone: Option<String>,
     /// The postal address as one text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
@@ -60,7 +60,7 @@ impl Profile {
     pub fn check(&self) -> Result<(), InvalidProfile> {
         let texts = [
             ("name", &self.name),
-            ("phone_number", &self.phone_number),
+            ("phone", &self.phone),
             ("address", &self.address),
         ];
         for (member, text) in texts {

@@ -30,6 +30,16 @@ pub(super) enum Subject<'a> {
 }
 
 impl TokenService {
+    /// Whether an access token for the client can be signed now; asked before something is used up
+    /// for it.
+    pub(super) fn check_signer(&self, client: &Client, now: Timestamp) -> Result<(), GrantError> {
+        let algorithm = client.metadata.access_token_alg;
+        match self.keys.signer(algorithm, now) {
+            Some(_) => Ok(()),
+            None => Err(GrantError::NoSigningKey(algorithm)),
+        }
+    }
+
     /// Makes an access token for a client; answers it with its lifetime.
     pub(super) fn issue_access_token(
         &self,

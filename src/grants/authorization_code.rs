@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::access_token::{AccessTokenGrant, Subject};
+use super::challenge::CODE_LIFETIME;
 use super::{GrantError, RequestContext, TokenResponse, TokenService};
 use crate::domain::Timestamp;
 use crate::domain::audit::{Actor, AuditKind, AuditRecord, Origin};
@@ -14,8 +15,8 @@ use crate::domain::ports::{AuthorizationCode, CodeDigest, Redemption, StoredCode
 use crate::domain::rotation::{Chain, Generation};
 use crate::domain::session::{EndReason, Session, SessionEnd, SessionTerms};
 
-/// The parameters of the grant (RFC 6749 §4.1.3).
-#[derive(Clone, Debug, Default)]
+/// The parameters of the grant (RFC 6749 §4.1.3). Without `Debug`: the code is a secret.
+#[derive(Clone, Default)]
 pub struct AuthorizationCodeRequest<'a> {
     /// The code.
     pub code: Option<&'a str>,
@@ -54,15 +55,20 @@ impl TokenService {
             return refused.because(self, "unknown", None).await;
         };
         // In this order: whoever is not the code's client learns and changes nothing.
-        if stored.code.client_id != client.id {
+        let issued_at = stored.code.expires_at - CODE_LIFETIME;
+        if stored.code.client_id != client.id || !client.was_there(issued_at) {
             return refused
                 .because(self, "issued to another client", Some(&stored))
                 .await;
         }
+        let code = &stored.code;
+        // Before the replay: without the verifier a leaked code does not end the owner's session.
+        if let Err(why) = self.check_verifier(code, request.code_verifier)? {
+            return refused.because(self, why, Some(&stored)).await;
+        }
         if let Some(session) = stored.redeemed_for {
             return self.code_replayed(&stored, session, &refused).await;
         }
-        let code = &stored.code;
         if now >= code.expires_at {
             return refused.because(self, "expired", Some(&stored)).await;
         }
@@ -71,10 +77,8 @@ impl TokenService {
                 .because(self, "redirect_uri does not match", Some(&stored))
                 .await;
         }
-        if let Err(why) = self.check_verifier(code, request.code_verifier)? {
-            return refused.because(self, why, Some(&stored)).await;
-        }
-        // Before the code is used up: a wish that cannot be granted does not cost it.
+        // Before the code is used up: what cannot be granted does not cost it.
+        self.check_signer(client, now)?;
         let grant = (
             narrow_scope(request.scope, &code.scope)?,
             narrow_audience(

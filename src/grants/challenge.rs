@@ -23,16 +23,15 @@ use crate::domain::ports::{AuthorizationCode, LoginSuccess};
 use crate::domain::user::Profile;
 
 /// How long a code may wait to be redeemed (RFC 6749 §4.1.2 recommends at most ten minutes).
-const CODE_LIFETIME: TimeDelta = TimeDelta::seconds(60);
+pub(super) const CODE_LIFETIME: TimeDelta = TimeDelta::seconds(60);
 /// How long a login may take from its first request to its last.
 const LOGIN_LIFETIME: TimeDelta = TimeDelta::minutes(10);
-/// The one answer to a wrong name, a wrong password and a disabled account.
-const WRONG: &str = "username or password is wrong";
 /// What an `auth_session` is sealed for.
 const PURPOSE: &str = "auth_session";
 
 /// The parameters of a challenge request (draft-ietf-oauth-first-party-apps §5.1, RFC 7636 §4.3).
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+/// Without `Debug`: some are secrets.
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub struct ChallengeRequest {
     /// Only `code`.
     pub response_type: Option<String>,
@@ -62,8 +61,7 @@ pub struct ChallengeRequest {
     pub refresh_token: Option<Zeroizing<String>>,
 }
 
-/// A code (§5.2.1 of the draft).
-#[derive(Debug)]
+/// A code (§5.2.1 of the draft). Without `Debug`: it is a secret.
 pub struct ChallengeResponse {
     /// To be redeemed at the token endpoint within a minute.
     pub authorization_code: Zeroizing<String>,
@@ -76,6 +74,8 @@ pub struct ChallengeRefusal {
     pub error: GrantError,
     /// With what to go on, where there is a way on.
     pub auth_session: Option<String>,
+    /// Whether name or password was wrong, and not only missing; for the metrics.
+    pub is_wrong_password: bool,
 }
 
 impl<E: Into<GrantError>> From<E> for ChallengeRefusal {
@@ -83,6 +83,7 @@ impl<E: Into<GrantError>> From<E> for ChallengeRefusal {
         Self {
             error: error.into(),
             auth_session: None,
+            is_wrong_password: false,
         }
     }
 }
@@ -93,6 +94,24 @@ struct AuthSession {
     client_id: String,
     expires_at: Timestamp,
     request: ChallengeRequest,
+}
+
+/// What a login still lacks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    /// A name and a password.
+    Credentials,
+    /// The right ones; the one answer to a wrong name, a wrong password and a disabled account.
+    RightCredentials,
+}
+
+impl Missing {
+    const fn description(self) -> &'static str {
+        match self {
+            Self::Credentials => "username and password are needed",
+            Self::RightCredentials => "username or password is wrong",
+        }
+    }
 }
 
 /// What the code will stand for.
@@ -115,13 +134,13 @@ impl TokenService {
         now: Timestamp,
     ) -> Result<ChallengeResponse, ChallengeRefusal> {
         check_client(client)?;
-        let request = self.resume(client, request, now)?;
+        let (request, expires_at) = self.resume(client, request, now)?;
+        let go_on = |request, missing| self.go_on(client, request, missing, expires_at);
         check_response_type(&request)?;
         let creates = check_prompt(&request)?;
         let wish = self.wish(client, &request)?;
         let (Some(username), Some(password)) = (&request.username, &request.password) else {
-            let description = "username and password are needed";
-            return Err(self.go_on(client, &request, description, now));
+            return Err(go_on(&request, Missing::Credentials));
         };
         let attempt = Attempt {
             service: self,
@@ -129,16 +148,17 @@ impl TokenService {
             context,
             now,
         };
-        if creates {
-            attempt.sign_up(&request, username, password).await?;
-        }
         let device_token = request.refresh_token.as_ref().map(|token| token.as_str());
-        let login = match attempt.log_in(username, password, device_token).await {
-            Ok(login) => login,
-            Err(AccountError::WrongPassword) => {
-                return Err(self.go_on(client, &request, WRONG, now));
+        let login = if creates {
+            attempt.sign_up(&request, username, password).await?
+        } else {
+            match attempt.log_in(username, password, device_token).await {
+                Ok(login) => login,
+                Err(AccountError::WrongPassword) => {
+                    return Err(go_on(&request, Missing::RightCredentials));
+                }
+                Err(error) => return Err(GrantError::from(error).into()),
             }
-            Err(error) => return Err(GrantError::from(error).into()),
         };
         let answer = attempt.issue_code(&login, wish).await?;
         if let Some(old) = login.password.as_ref().filter(|_| login.needs_upgrade) {
@@ -147,18 +167,18 @@ impl TokenService {
                 .await;
         }
         // The account was disabled, or its password changed, in between.
-        answer.ok_or_else(|| self.go_on(client, &request, WRONG, now))
+        answer.ok_or_else(|| go_on(&request, Missing::RightCredentials))
     }
 
-    /// Takes up what an earlier request of the same login has said.
+    /// Takes up what an earlier request of the same login has said; answers when the login is over.
     fn resume(
         &self,
         client: &Client,
         request: ChallengeRequest,
         now: Timestamp,
-    ) -> Result<ChallengeRequest, OAuthError> {
+    ) -> Result<(ChallengeRequest, Timestamp), OAuthError> {
         let Some(sealed) = &request.auth_session else {
-            return Ok(request);
+            return Ok((request, now + LOGIN_LIFETIME));
         };
         let invalid = || {
             let description = "the auth_session is unknown or over; start again without it";
@@ -184,14 +204,15 @@ impl TokenService {
         if !same {
             return Err(invalid());
         }
-        Ok(ChallengeRequest {
+        let request = ChallengeRequest {
             username: request.username.or(first.username),
             email: request.email.or(first.email),
             password: request.password,
             refresh_token: request.refresh_token,
             auth_session: None,
             ..first
-        })
+        };
+        Ok((request, known.expires_at))
     }
 
     /// A refusal with which the client can go on.
@@ -199,12 +220,12 @@ impl TokenService {
         &self,
         client: &Client,
         request: &ChallengeRequest,
-        description: &'static str,
-        now: Timestamp,
+        missing: Missing,
+        expires_at: Timestamp,
     ) -> ChallengeRefusal {
         let known = AuthSession {
             client_id: client.id.to_string(),
-            expires_at: now + LOGIN_LIFETIME,
+            expires_at,
             request: request.clone(),
         };
         let sealed = serde_json::to_vec(&known)
@@ -212,8 +233,9 @@ impl TokenService {
             .and_then(|bytes| self.accounts.tokens.seal(PURPOSE, &bytes).ok());
         let code = OAuthErrorCode::InsufficientAuthorization;
         ChallengeRefusal {
-            error: OAuthError::new(code, description).into(),
+            error: OAuthError::new(code, missing.description()).into(),
             auth_session: sealed,
+            is_wrong_password: missing == Missing::RightCredentials,
         }
     }
 
@@ -247,10 +269,9 @@ impl Attempt<'_> {
         let credentials = Credentials {
             identifier: username,
             password,
-            client: &self.client.id,
+            client: self.client,
             address: self.context.address,
-            // A server that logs many people in is one address for all of them.
-            counts_address: self.client.is_public() && self.context.address_counts,
+            counts_address: self.counts_address(),
             device_token,
         };
         self.service.accounts.log_in(&credentials, self.now).await
@@ -261,7 +282,7 @@ impl Attempt<'_> {
         request: &ChallengeRequest,
         username: &str,
         password: &str,
-    ) -> Result<(), GrantError> {
+    ) -> Result<Login, GrantError> {
         if !self.service.signup {
             let description = "people cannot sign up here";
             return Err(OAuthError::invalid_request(description).into());
@@ -278,14 +299,19 @@ impl Attempt<'_> {
             profile: Profile::default(),
         };
         let accounts = &self.service.accounts;
-        if let Some(address) = self.context.address.filter(|_| self.context.address_counts) {
+        if let Some(address) = self.context.address.filter(|_| self.counts_address()) {
             accounts.charge_sign_up(address, self.now).await?;
         }
         let origin = self.origin(Actor::Client(self.client.id.clone()));
-        accounts
+        let user = accounts
             .sign_up(registration, password, &origin, self.now)
             .await?;
-        Ok(())
+        Ok(Login::after_sign_up(user, self.now))
+    }
+
+    /// A server that logs many people in is one address for all of them.
+    fn counts_address(&self) -> bool {
+        self.client.is_public() && self.context.address_counts
     }
 
     async fn issue_code(
@@ -310,9 +336,13 @@ impl Attempt<'_> {
             address: self.context.address,
             expires_at: now + CODE_LIFETIME,
         };
+        // Whoever has shown a password has one, and it has a date.
+        let Some(password_changed_at) = login.user.password_changed_at else {
+            return Ok(None);
+        };
         let success = LoginSuccess {
             code,
-            password: login.password.clone(),
+            password_changed_at,
             forget: login.forget.clone(),
             refund: login.refund.clone(),
         };
@@ -322,10 +352,19 @@ impl Attempt<'_> {
             .record(AuditKind::LoginSucceeded, &origin, now)?
             .about_user(login.user.id)
             .about_client(&client.id);
-        let issued = accounts.store.issue_code(&success, now, &record).await?;
-        Ok(issued.then_some(ChallengeResponse {
-            authorization_code: text,
-        }))
+        if accounts.store.issue_code(&success, now, &record).await? {
+            return Ok(Some(ChallengeResponse {
+                authorization_code: text,
+            }));
+        }
+        let mut refused = accounts
+            .trail
+            .record(AuditKind::LoginFailed, &origin, now)?
+            .about_client(&client.id)
+            .with_detail("the account changed in between");
+        refused.user = record.user;
+        accounts.trail.write(&refused).await?;
+        Ok(None)
     }
 
     fn origin(&self, actor: Actor) -> Origin {

@@ -39,8 +39,7 @@ pub use client_authentication::{ClientCredential, Presentation};
 pub use client_credentials::ClientCredentialsRequest;
 pub use introspection::Introspection;
 pub use presented_token::PresentedToken;
-pub use refresh_token::{RefreshOutcome, RefreshRequest, invalid_refresh_token};
-pub use revocation::Revocation;
+pub use refresh_token::{RefreshOutcome, RefreshRefusal, RefreshRequest, invalid_refresh_token};
 
 /// What the grants work with.
 pub struct TokenService {
@@ -80,8 +79,9 @@ pub struct RequestContext {
     pub device: Option<DeviceLabel>,
 }
 
-/// A successful answer of the token endpoint (RFC 6749 §5.1).
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A successful answer of the token endpoint (RFC 6749 §5.1). Without `Debug`: both tokens are
+/// secrets.
+#[derive(Clone, PartialEq, Eq)]
 pub struct TokenResponse {
     /// The signed token, or a reference.
     pub access_token: String,
@@ -101,7 +101,7 @@ pub enum GrantError {
     Refused(#[from] OAuthError),
     /// A refresh token that is not accepted; the client is not told why.
     #[error("refresh {}", .0.as_str())]
-    Refresh(RefreshOutcome),
+    Refresh(RefreshRefusal),
     /// Too many failures before; so long to wait.
     #[error("too many failed attempts")]
     TooManyAttempts(TimeDelta),
@@ -151,8 +151,12 @@ impl From<AccountError> for GrantError {
             | AccountError::NameTaken
             | AccountError::UnacceptablePassword(_)
             | AccountError::WrongPassword
-            | AccountError::InvalidProfile(_) => {
-                Self::Refused(OAuthError::invalid_request(error.to_string()))
+            | AccountError::InvalidProfile(_)
+            | AccountError::VerifiedNothing
+            | AccountError::Seal(_) => {
+                // RFC 6749 §5.2 allows no double quotes; advice about passwords has some.
+                let description = error.to_string().replace('"', "'");
+                Self::Refused(OAuthError::invalid_request(description))
             }
         }
     }

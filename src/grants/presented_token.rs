@@ -43,7 +43,8 @@ pub enum PresentedToken {
         /// Its session as it is now, live.
         session: Box<Session>,
     },
-    /// A refresh token of a live session, of the current generation or the one before.
+    /// A refresh token of a live session, of the current generation (or of one that a restored
+    /// database does not know yet).
     Refresh {
         /// Its session as it is now, live.
         session: Box<Session>,
@@ -130,7 +131,7 @@ impl TokenService {
             .map(|stored| stored.session)
             .filter(|session| {
                 session.is_live(now)
-                    && session.terms.client_id == client.id
+                    && session.terms.is_of(&client)
                     && session.terms.user_id.to_string() == claims.sub
             })
             .map(|session| PresentedToken::Person {
@@ -148,9 +149,8 @@ impl TokenService {
             return Ok(None);
         };
         let current = session.chain.generation;
-        let is_usable = token.generation == current
-            || token.generation.next() == Some(current)
-            || token.generation > current;
+        // The one before may still be repeated, but that is nobody's business but its client's.
+        let is_usable = token.generation >= current;
         let is_good = self
             .accounts
             .tokens
@@ -209,7 +209,7 @@ impl TokenService {
             .map(|stored| Box::new(stored.session))
             .filter(|session| {
                 self.enabled_client(session.terms.client_id.as_str())
-                    .is_some()
+                    .is_some_and(|client| session.terms.is_of(&client))
             }))
     }
 

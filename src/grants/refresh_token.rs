@@ -20,8 +20,8 @@ use crate::domain::session::{EndReason, SessionEnd, SessionTerms};
 /// has made progress, and a second time the answer is [`Decision::Repeat`].
 const TRIES: usize = 8;
 
-/// The parameters of the grant (RFC 6749 §6, RFC 8707 §2.2).
-#[derive(Clone, Debug, Default)]
+/// The parameters of the grant (RFC 6749 §6, RFC 8707 §2.2). Without `Debug`: the token is a secret.
+#[derive(Clone, Default)]
 pub struct RefreshRequest<'a> {
     /// The refresh token.
     pub refresh_token: Option<&'a str>,
@@ -33,7 +33,7 @@ pub struct RefreshRequest<'a> {
     pub resources: Vec<&'a str>,
 }
 
-/// What became of a refresh, for the metrics.
+/// How a refresh token was answered, for the metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefreshOutcome {
     /// The session moved on.
@@ -44,10 +44,26 @@ pub enum RefreshOutcome {
     Repeated,
     /// The database had lost its tail.
     CaughtUp,
+}
+
+/// Why a refresh token was not accepted, for the metrics; the client is not told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefreshRefusal {
     /// Two parties held the token; the session is ended.
     Reused,
-    /// Anything else that was refused.
+    /// Anything else.
     Refused,
+}
+
+impl RefreshRefusal {
+    /// The label of the metric.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Reused => "reused",
+            Self::Refused => "refused",
+        }
+    }
 }
 
 impl RefreshOutcome {
@@ -59,8 +75,6 @@ impl RefreshOutcome {
             Self::Kept => "kept",
             Self::Repeated => "repeated",
             Self::CaughtUp => "caught_up",
-            Self::Reused => "reused",
-            Self::Refused => "refused",
         }
     }
 }
@@ -118,8 +132,7 @@ impl Refresh<'_> {
         let Some(terms) = service.memory.recall(token.session) else {
             return Ok(None);
         };
-        let is_ours = terms.client_id == self.client.id;
-        if !is_ours || !self.mac_is_good(token, &terms) {
+        if !terms.is_of(self.client) || !self.mac_is_good(token, &terms) {
             return Ok(None);
         }
         let policy = service.session_policy.rotation(&self.client.metadata);
@@ -164,10 +177,10 @@ impl Refresh<'_> {
             let is_over = session.end.is_some() || self.now >= session.terms.expires_at;
             let terms = Arc::new(session.terms);
             if !self.mac_is_good(token, &terms) {
-                return self.refuse("forged", None).await;
+                return self.refuse("forged", Some(&terms)).await;
             }
             // Before the table of rotation is read: whoever may not refresh at all changes nothing.
-            if terms.client_id != self.client.id {
+            if !terms.is_of(self.client) {
                 return self.refuse("issued to another client", Some(&terms)).await;
             }
             if !user_is_enabled {
@@ -228,8 +241,9 @@ impl Refresh<'_> {
         }
     }
 
-    /// Before anything is written: a wish that cannot be granted does not cost the token.
-    fn narrow(&self, terms: &SessionTerms) -> Result<(ScopeSet, Audience), OAuthError> {
+    /// Before anything is written: what cannot be granted does not cost the token.
+    fn narrow(&self, terms: &SessionTerms) -> Result<(ScopeSet, Audience), GrantError> {
+        self.service.check_signer(self.client, self.now)?;
         let issuer = self.service.issuer_for_first_party(self.client);
         Ok((
             narrow_scope(self.request.scope, &terms.scope)?,
@@ -247,15 +261,18 @@ impl Refresh<'_> {
         let record = self
             .record(AuditKind::RefreshCaughtUp, Some(terms))?
             .with_detail(detail);
-        tracing::warn!(
-            session = %terms.id,
-            known = step.from.0,
-            moved_to = step.to.0,
-            "a refresh token is ahead of the database, which must have been restored"
-        );
         let rotation = self.rotation(terms, step);
         let store = &self.service.accounts.store;
-        Ok(store.catch_up_session(&rotation, &record).await?)
+        let moved = store.catch_up_session(&rotation, &record).await?;
+        if moved {
+            tracing::warn!(
+                session = %terms.id,
+                known = step.from.0,
+                moved_to = step.to.0,
+                "a refresh token is ahead of the database, which must have been restored"
+            );
+        }
+        Ok(moved)
     }
 
     fn rotation(&self, terms: &SessionTerms, step: Step) -> Rotation {
@@ -310,6 +327,8 @@ impl Refresh<'_> {
             at: self.now,
             reason: EndReason::RefreshReuse,
         };
+        let accounts = &self.service.accounts;
+        accounts.store.end_session(terms.id, end, &record).await?;
         tracing::warn!(
             session = %terms.id,
             client_id = %terms.client_id,
@@ -317,9 +336,7 @@ impl Refresh<'_> {
             current,
             "a refresh token was used again; its session is ended"
         );
-        let accounts = &self.service.accounts;
-        accounts.store.end_session(terms.id, end, &record).await?;
-        Err(GrantError::Refresh(RefreshOutcome::Reused))
+        Err(GrantError::Refresh(RefreshRefusal::Reused))
     }
 
     /// One answer for whatever is wrong; the reason is in the audit log.
@@ -332,7 +349,7 @@ impl Refresh<'_> {
             .record(AuditKind::RefreshRefused, terms)?
             .with_detail(why);
         self.service.accounts.trail.refuse(record).await?;
-        Err(GrantError::Refresh(RefreshOutcome::Refused))
+        Err(GrantError::Refresh(RefreshRefusal::Refused))
     }
 
     fn record(

@@ -7,15 +7,6 @@ use crate::domain::client::Client;
 use crate::domain::error::{OAuthError, OAuthErrorCode};
 use crate::domain::session::{EndReason, Session};
 
-/// What became of a revocation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Revocation {
-    /// The session of the token is ended.
-    Ended,
-    /// There was nothing to end: the token was not good any more, or never was (RFC 7009 §2.2).
-    Nothing,
-}
-
 impl TokenService {
     /// Ends the session of a token. Both kinds of token of a session stand for the whole of it
     /// (RFC 7009 §2.1).
@@ -29,7 +20,7 @@ impl TokenService {
         token: &str,
         context: &RequestContext,
         now: Timestamp,
-    ) -> Result<Revocation, GrantError> {
+    ) -> Result<(), GrantError> {
         let origin = Origin {
             actor: Actor::Client(client.id.clone()),
             address: context.address,
@@ -46,7 +37,7 @@ impl TokenService {
                     .about_client(&client.id)
                     .with_detail("unknown token");
                 self.accounts.trail.refuse(record).await?;
-                Ok(Revocation::Nothing)
+                Ok(())
             }
             Some(PresentedToken::Service { client: owner, .. }) if owner.id == client.id => {
                 let description = "the tokens of a service are not revoked one by one; disable the \
@@ -68,20 +59,16 @@ impl TokenService {
         session: &Session,
         origin: &Origin,
         now: Timestamp,
-    ) -> Result<Revocation, GrantError> {
+    ) -> Result<(), GrantError> {
         if session.terms.client_id != client.id {
             return self.refuse_other(client, origin, now).await;
         }
         let reason = EndReason::Revoked;
-        let ended = self
-            .accounts
+        // A session that has ended before stays as it ended (RFC 7009 §2.2).
+        self.accounts
             .end_session(session, reason, origin, now)
             .await?;
-        Ok(if ended {
-            Revocation::Ended
-        } else {
-            Revocation::Nothing
-        })
+        Ok(())
     }
 
     /// RFC 7009 §2.1: a token that was issued to another client is refused, and the client is told.
@@ -90,7 +77,7 @@ impl TokenService {
         client: &Client,
         origin: &Origin,
         now: Timestamp,
-    ) -> Result<Revocation, GrantError> {
+    ) -> Result<(), GrantError> {
         let record = self
             .accounts
             .trail

@@ -1,7 +1,7 @@
 //! `/api/admin/users` and `/api/admin/sessions`: what `tokensmith user` and `session` do, over HTTP.
 
 use actix_web::http::{Method, StatusCode, header};
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -9,8 +9,8 @@ use super::admin_clients::answer;
 use super::administrator::Administrator;
 use super::error::ApiError;
 use super::json_body::JsonBody;
-use super::me::{SessionList, known_session};
-use super::page::{self, PageQuery, PageRequest};
+use super::me::{Renaming, SessionList, known_session};
+use super::page::{self, PageRequest};
 use super::{Endpoints, only};
 use crate::accounts::registration::{NewPassword, Registration};
 use crate::accounts::sessions::SessionsOf;
@@ -44,7 +44,11 @@ pub(super) fn mount(config: &mut web::ServiceConfig) {
                 .route(web::get().to(list_sessions))
                 .route(web::delete().to(end_sessions)),
         )
-        .service(only("/sessions/{sid}", &[Method::DELETE]).route(web::delete().to(end_session)));
+        .service(
+            only("/sessions/{sid}", &[Method::PATCH, Method::DELETE])
+                .route(web::patch().to(rename_session))
+                .route(web::delete().to(end_session)),
+        );
 }
 
 #[derive(Serialize)]
@@ -54,13 +58,33 @@ struct UserPage {
     next_cursor: Option<String>,
 }
 
+/// Which accounts: all, page by page, or the one that signs in with a name.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UserQuery {
+    /// A username or an e-mail address.
+    login: Option<String>,
+    cursor: Option<String>,
+    limit: Option<u32>,
+}
+
 async fn list(
     _: Administrator,
     endpoints: web::Data<Endpoints>,
-    query: Result<web::Query<PageQuery>, actix_web::Error>,
+    query: Result<web::Query<UserQuery>, actix_web::Error>,
 ) -> Answer {
-    let page: PageRequest<UserId> = PageRequest::parse(query)?;
+    let malformed = |_| ApiError::Malformed("the query takes login, cursor and limit".into());
+    let query = query.map_err(malformed)?.into_inner();
+    let page: PageRequest<UserId> = PageRequest::of(query.cursor, query.limit)?;
     let accounts = &endpoints.service.accounts;
+    if let Some(name) = &query.login {
+        let users = accounts.find(name).await?.into_iter();
+        let found = UserPage {
+            users: users.map(UserView::from).collect(),
+            next_cursor: None,
+        };
+        return Ok(answer(StatusCode::OK, &found));
+    }
     let mut users = accounts.list(page.after, page.limit + 1).await?;
     let next_cursor = page::cut(&mut users, page.limit, |user| user.id.to_string());
     let users = users.into_iter().map(UserView::from).collect();
@@ -76,7 +100,7 @@ struct NewUserBody {
     #[serde(default)]
     email_verified: bool,
     name: Option<String>,
-    phone_number: Option<String>,
+    phone: Option<String>,
     address: Option<String>,
     /// Without one the person cannot sign in until one is set.
     password: Option<Zeroizing<String>>,
@@ -92,7 +116,7 @@ async fn create(
         email: body.email,
         profile: Profile {
             name: body.name,
-            phone_number: body.phone_number,
+            phone: body.phone,
             address: body.address,
             email_verified: body.email_verified,
         },
@@ -201,7 +225,12 @@ async fn end_sessions(
     administrator: Administrator,
     endpoints: web::Data<Endpoints>,
     id: web::Path<String>,
+    request: HttpRequest,
 ) -> Answer {
+    // A condition that is not understood must not end everything.
+    if !request.query_string().is_empty() {
+        return Err(ApiError::Malformed("this takes no query".into()));
+    }
     let now = endpoints.clock.now();
     let accounts = &endpoints.service.accounts;
     let user = accounts.show(known_user(&id)?).await?;
@@ -214,6 +243,23 @@ async fn end_sessions(
         .end_sessions_of(sessions, reason, &administrator.origin, now)
         .await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+async fn rename_session(
+    _: Administrator,
+    endpoints: web::Data<Endpoints>,
+    sid: web::Path<String>,
+    JsonBody(renaming): JsonBody<Renaming>,
+) -> Answer {
+    let device = renaming.device()?;
+    let now = endpoints.clock.now();
+    let accounts = &endpoints.service.accounts;
+    let session = accounts.session(known_session(&sid)?, now).await?;
+    let user = session.terms.user_id;
+    let renamed = accounts
+        .rename_session(user, session.terms.id, &device, now)
+        .await?;
+    Ok(answer(StatusCode::OK, &SessionView::of(renamed, None)))
 }
 
 async fn end_session(

@@ -53,6 +53,8 @@ pub(super) enum BearerError {
     InvalidRequest,
     /// The token does not verify, for a reason that only the log tells.
     InvalidToken(&'static str),
+    /// The token is good, but for another API.
+    OtherAudience,
     /// The token is good but lacks the scope.
     InsufficientScope(&'static str),
 }
@@ -174,9 +176,7 @@ fn oauth(error: &OAuthError, challenge: bool) -> Answer {
 fn grant(error: &GrantError) -> Answer {
     match error {
         GrantError::Refused(error) => oauth(error, false),
-        GrantError::Refresh(outcome) => {
-            oauth(&invalid_refresh_token(), false).caused_by(outcome.as_str().to_owned())
-        }
+        GrantError::Refresh(_) => oauth(&invalid_refresh_token(), false),
         GrantError::TooManyAttempts(wait) => too_many_attempts(*wait),
         GrantError::Password(error) => password(error),
         GrantError::Store(error) => store(error),
@@ -200,13 +200,19 @@ fn account(error: &AccountError) -> Answer {
             Answer::new(StatusCode::NOT_FOUND, "not_found", error.to_string())
         }
         AccountError::NameTaken => Answer::new(StatusCode::CONFLICT, "conflict", error.to_string()),
-        AccountError::UnacceptablePassword(_)
-        | AccountError::WrongPassword
-        | AccountError::InvalidProfile(_) => invalid(),
+        AccountError::WrongPassword => {
+            Answer::new(StatusCode::BAD_REQUEST, "wrong_password", error.to_string())
+        }
+        AccountError::UnacceptablePassword(_) => Answer::new(
+            StatusCode::BAD_REQUEST,
+            "unacceptable_password",
+            error.to_string(),
+        ),
+        AccountError::InvalidProfile(_) | AccountError::VerifiedNothing => invalid(),
         AccountError::TooManyAttempts(wait) => too_many_attempts(*wait),
         AccountError::Password(error) => password(error),
         AccountError::Store(error) => store(error),
-        AccountError::NoEntropy(_) => internal(error.to_string()),
+        AccountError::NoEntropy(_) | AccountError::Seal(_) => internal(error.to_string()),
     }
 }
 
@@ -238,6 +244,7 @@ fn too_many_attempts(wait: chrono::TimeDelta) -> Answer {
 /// How a login ended that has not led to a code, for the metrics.
 pub(super) fn challenge_outcome(refusal: &ChallengeRefusal) -> &'static str {
     match &refusal.error {
+        GrantError::Refused(_) if refusal.is_wrong_password => "wrong_password",
         GrantError::Refused(error) => error.code.as_str(),
         GrantError::TooManyAttempts(_) => "blocked",
         GrantError::Password(PasswordError::Busy) => "busy",
@@ -278,6 +285,13 @@ fn bearer(error: &BearerError) -> Answer {
             r#", error="invalid_token""#,
         )
         .caused_by((*reason).to_owned()),
+        BearerError::OtherAudience => challenge(
+            StatusCode::UNAUTHORIZED,
+            "invalid_token",
+            "the access token is for another API; refresh with the issuer as resource",
+            r#", error="invalid_token""#,
+        )
+        .caused_by("wrong_audience".to_owned()),
         BearerError::InsufficientScope(scope) => challenge(
             StatusCode::FORBIDDEN,
             "insufficient_scope",

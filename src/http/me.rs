@@ -57,8 +57,10 @@ struct PasswordChangeBody {
 async fn change_password(
     person: Person,
     endpoints: web::Data<Endpoints>,
-    JsonBody(change): JsonBody<PasswordChangeBody>,
+    body: Result<JsonBody<PasswordChangeBody>, ApiError>,
 ) -> Answer {
+    // After the person: who may not be here is told so, whatever the body is.
+    let JsonBody(change) = body?;
     let change = PasswordChange {
         current: &change.current_password,
         new: &change.new_password,
@@ -84,18 +86,25 @@ async fn list(person: Person, endpoints: web::Data<Endpoints>) -> Answer {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Renaming {
+pub(super) struct Renaming {
     device: String,
+}
+
+impl Renaming {
+    pub(super) fn device(&self) -> Result<DeviceLabel, ApiError> {
+        DeviceLabel::parse(&self.device)
+            .map_err(|error| ApiError::Malformed(format!("device: {error}").into()))
+    }
 }
 
 async fn rename(
     person: Person,
     endpoints: web::Data<Endpoints>,
     sid: web::Path<String>,
-    JsonBody(renaming): JsonBody<Renaming>,
+    body: Result<JsonBody<Renaming>, ApiError>,
 ) -> Answer {
-    let device = DeviceLabel::parse(&renaming.device)
-        .map_err(|error| ApiError::Malformed(format!("device: {error}").into()))?;
+    let JsonBody(renaming) = body?;
+    let device = renaming.device()?;
     let (user, current) = (person.session.terms.user_id, person.session.terms.id);
     let sid = known_session(&sid)?;
     let now = endpoints.clock.now();

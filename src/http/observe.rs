@@ -17,7 +17,7 @@ use actix_web::{Error, HttpMessage, HttpRequest, web};
 use super::Endpoints;
 use super::client_address::client_address;
 use super::error::Outcome;
-use crate::domain::id::{ClientId, Kid};
+use crate::domain::id::{ClientId, Kid, SessionId, UserId};
 use crate::domain::ports::Entropy;
 use crate::telemetry::metrics::Method;
 
@@ -136,7 +136,10 @@ fn report<B>(
             );
         }};
     }
-    if status.is_server_error() {
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        // It passes; what is behind it says so once.
+        line!(warn);
+    } else if status.is_server_error() {
         line!(error);
     } else if routine.is_some() {
         line!(debug);
@@ -145,13 +148,18 @@ fn report<B>(
     }
 }
 
-/// The client or key that a path names, where it can be one.
+/// What a path names, where it can be one: a client, a key, a person or a session.
 fn target(request: &HttpRequest) -> Option<&str> {
     let named = request.match_info();
     let id = named
         .get("id")
         .filter(|text| text.parse::<ClientId>().is_ok());
-    id.or_else(|| named.get("kid").filter(|text| text.parse::<Kid>().is_ok()))
+    let kid = named.get("kid").filter(|text| text.parse::<Kid>().is_ok());
+    let user = named.get("user_id");
+    let user = user.filter(|text| text.parse::<UserId>().is_ok());
+    let session = named.get("sid");
+    let session = session.filter(|text| text.parse::<SessionId>().is_ok());
+    id.or(kid).or(user).or(session)
 }
 
 fn plain_outcome(status: StatusCode) -> &'static str {

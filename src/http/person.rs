@@ -64,7 +64,7 @@ async fn authorize(request: &HttpRequest) -> Result<Person, ApiError> {
     let terms = &session.terms;
     Caller::note(request, &terms.client_id);
     if !is_for_us {
-        return Err(invalid("wrong_audience"));
+        return Err(ApiError::Bearer(BearerError::OtherAudience));
     }
     let is_first_party = endpoints
         .replica

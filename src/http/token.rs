@@ -57,8 +57,8 @@ pub(super) async fn post(
                 .await;
             let (response, outcome) = match answer {
                 Err(error) => {
-                    if let GrantError::Refresh(outcome) = &error {
-                        endpoints.metrics.refreshed(outcome.as_str());
+                    if let GrantError::Refresh(refusal) = &error {
+                        endpoints.metrics.refreshed(refusal.as_str());
                     }
                     return Err(error.into());
                 }

@@ -30,6 +30,12 @@ impl Default for SessionCache {
 }
 
 impl SessionCache {
+    /// Takes the uses that are not written down yet.
+    pub(super) fn take_uses(&self) -> Vec<SessionUse> {
+        let mut uses = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
+        uses.drain().map(|(_, used)| used).collect()
+    }
+
     /// Takes back uses that could not be written down.
     pub(super) fn restore_uses(&self, unwritten: Vec<SessionUse>) {
         for used in unwritten {
@@ -61,10 +67,5 @@ impl SessionMemory for SessionCache {
         });
         known.seen_at = known.seen_at.max(seen_at);
         known.idle_expires_at = known.idle_expires_at.max(idle_expires_at);
-    }
-
-    fn take_uses(&self) -> Vec<SessionUse> {
-        let mut uses = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
-        uses.drain().map(|(_, used)| used).collect()
     }
 }

@@ -6,7 +6,8 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::Replica;
 use crate::accounts::AccountError;
-use crate::domain::ports::SessionMemory;
+use crate::domain::Timestamp;
+use crate::domain::ports::StoreError;
 
 /// How often a replica looks for changes. A change is seen everywhere within a second.
 const WATCH_INTERVAL: Duration = Duration::from_millis(250);
@@ -44,19 +45,10 @@ impl Replica {
 
     async fn watch_changes(&self) {
         let mut ticks = every(WATCH_INTERVAL);
-        let mut database_was_there = true;
+        let mut trouble = Trouble::new("cannot read changes; going on with what is known");
         loop {
             ticks.tick().await;
-            let refreshed = self.refresh().await;
-            // Said once when it starts and once when it ends, not four times a second.
-            match (&refreshed, database_was_there) {
-                (Err(error), true) => {
-                    tracing::error!(%error, "cannot read changes; going on with what is known");
-                }
-                (Ok(()), false) => tracing::info!("changes can be read again"),
-                _ => {}
-            }
-            database_was_there = refreshed.is_ok();
+            trouble.note(&self.refresh().await);
         }
     }
 
@@ -112,42 +104,51 @@ impl Replica {
             self.clients.restore_used_secrets(used);
         }
     }
-}
 
-impl Replica {
     async fn keep_session_uses(&self) {
         let mut ticks = every(SESSION_USE_INTERVAL);
+        let mut trouble = Trouble::new("cannot write down when sessions were last used");
         loop {
             ticks.tick().await;
-            self.write_session_uses().await;
+            trouble.note(&self.write_session_uses().await);
         }
     }
 
     /// Writes down when sessions were last used.
-    pub async fn write_session_uses(&self) {
+    ///
+    /// # Errors
+    /// When the database does not do it; then nothing is forgotten.
+    pub async fn write_session_uses(&self) -> Result<(), StoreError> {
         let uses = self.sessions.take_uses();
+        let mut outcome = Ok(());
         // A page at a time, so that no transaction is long.
         for page in uses.chunks(SWEEP_PAGE as usize) {
-            if let Err(error) = self.store.record_session_use(page).await {
-                tracing::warn!(%error, "cannot write down when sessions were last used");
+            if outcome.is_ok() {
+                outcome = self.store.record_session_use(page).await;
+            }
+            if outcome.is_err() {
                 self.sessions.restore_uses(page.to_vec());
             }
         }
+        outcome
     }
 
     async fn keep_audit_log_sealed(&self) {
         let mut ticks = every(SEAL_INTERVAL);
-        let mut sealing_works = true;
+        let mut trouble = Trouble::new("cannot seal the audit log");
         loop {
             ticks.tick().await;
-            let sealed = self.seal_audit_log().await;
-            match (&sealed, sealing_works) {
-                (Err(error), true) => tracing::error!(%error, "cannot seal the audit log"),
-                (Ok(()), false) => tracing::info!("the audit log can be sealed again"),
-                _ => {}
-            }
-            sealing_works = sealed.is_ok();
+            trouble.note(&self.seal_audit_log().await);
         }
+    }
+
+    /// Writes down what is only counted so far, and seals everything, before the process ends.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn finish_audit_log(&self) -> Result<(), AccountError> {
+        self.trail.write_repeated(Timestamp::MAX_UTC).await?;
+        Ok(self.trail.seal().await?)
     }
 
     /// Seals the audit records that have been written since the last time.
@@ -163,15 +164,39 @@ impl Replica {
     /// steps, and nothing that a refresh changes needs an index for it.
     async fn keep_swept(&self) {
         let mut ticks = every(SWEEP_INTERVAL);
+        let mut trouble = Trouble::new("cannot remove what is over");
         let mut after = None;
         loop {
             ticks.tick().await;
             let over_before = self.clock.now() - SESSIONS_STAY;
-            match self.store.sweep(after, over_before, SWEEP_PAGE).await {
-                Ok(next) => after = next,
-                Err(error) => tracing::warn!(%error, "cannot remove what is over"),
-            }
+            let swept = self.store.sweep(after, over_before, SWEEP_PAGE).await;
+            trouble.note(&swept);
+            after = swept.unwrap_or(after);
         }
+    }
+}
+
+/// Says that something fails once when that starts and once when it ends, not at each attempt.
+struct Trouble {
+    what: &'static str,
+    is_there: bool,
+}
+
+impl Trouble {
+    const fn new(what: &'static str) -> Self {
+        Self {
+            what,
+            is_there: false,
+        }
+    }
+
+    fn note<T, E: std::fmt::Display>(&mut self, outcome: &Result<T, E>) {
+        match (outcome, self.is_there) {
+            (Err(error), false) => tracing::error!(%error, "{}", self.what),
+            (Ok(_), true) => tracing::info!("over: {}", self.what),
+            (Err(_), true) | (Ok(_), false) => {}
+        }
+        self.is_there = outcome.is_err();
     }
 }
 

@@ -112,6 +112,13 @@ statements! {
         "SELECT u.id, u.username, u.email, u.profile, u.password_hash, u.password_changed_at, \
          u.created_at, u.last_login_at, u.disabled_at FROM user_identifiers i \
          JOIN users u ON u.id = i.user_id WHERE i.key = $1";
+    /// For [`super::transitions::accounts::KEYS_AT_A_TIME`] keys: neither database takes a list in a
+    /// way that the other does, too.
+    FIND_USERS_BY_IDENTIFIERS =
+        "SELECT u.id, u.username, u.email, u.profile, u.password_hash, u.password_changed_at, \
+         u.created_at, u.last_login_at, u.disabled_at FROM user_identifiers i \
+         JOIN users u ON u.id = i.user_id WHERE i.key IN \
+         ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)";
     LIST_USERS =
         "SELECT id, username, email, profile, password_hash, password_changed_at, created_at, \
          last_login_at, disabled_at FROM users WHERE id > $1 ORDER BY id LIMIT $2";
@@ -120,19 +127,17 @@ statements! {
     DELETE_USER = "DELETE FROM users WHERE id = $1";
     SET_PASSWORD =
         "UPDATE users SET password_hash = $2, password_changed_at = $3 WHERE id = $1";
+    /// Guarded by the date of the password, which an upgrade of its hash leaves alone.
     REPLACE_PASSWORD =
         "UPDATE users SET password_hash = $2, password_changed_at = $3 \
-         WHERE id = $1 AND password_hash = $4";
+         WHERE id = $1 AND password_changed_at = $4";
     UPGRADE_PASSWORD_HASH =
         "UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2";
-    /// A login by password: also takes the row's lock, so that it comes before or after a change
-    /// of the account, not in between.
-    NOTE_LOGIN_WITH_PASSWORD =
-        "UPDATE users SET last_login_at = $2 \
-         WHERE id = $1 AND disabled_at IS NULL AND password_hash = $3";
-    /// As above, for a login without one.
+    /// A login by the password of a certain date: also takes the row's lock, so that it comes before
+    /// or after a change of the account, not in between.
     NOTE_LOGIN =
-        "UPDATE users SET last_login_at = $2 WHERE id = $1 AND disabled_at IS NULL";
+        "UPDATE users SET last_login_at = $2 \
+         WHERE id = $1 AND disabled_at IS NULL AND password_changed_at = $3";
     /// Takes the lock of an enabled account's row; changes nothing.
     LOCK_ENABLED_USER =
         "UPDATE users SET disabled_at = NULL WHERE id = $1 AND disabled_at IS NULL";
@@ -195,16 +200,17 @@ statements! {
          (SELECT 1 FROM users WHERE users.id = sessions.user_id AND users.disabled_at IS NULL)";
     END_SESSION =
         "UPDATE sessions SET ended_at = $2, end_reason = $3 WHERE id = $1 AND ended_at IS NULL";
-    /// All sessions of a person but one; the id of none is empty.
-    END_SESSIONS_OF_USER =
-        "UPDATE sessions SET ended_at = $2, end_reason = $3 \
-         WHERE user_id = $1 AND id <> $4 AND ended_at IS NULL";
+    /// All sessions of a person but one; the id of none is empty. In the order in which every
+    /// transition takes rows of sessions.
+    LIST_SESSIONS_TO_END =
+        "SELECT id FROM sessions WHERE user_id = $1 AND id <> $2 AND ended_at IS NULL ORDER BY id";
     RENAME_SESSION =
         "UPDATE sessions SET device = $3 WHERE id = $1 AND user_id = $2 AND ended_at IS NULL";
     RECORD_SESSION_USE =
-        "UPDATE sessions SET last_seen_at = $2, \
+        "UPDATE sessions SET \
+         last_seen_at = CASE WHEN last_seen_at > $2 THEN last_seen_at ELSE $2 END, \
          idle_expires_at = CASE WHEN $3 > idle_expires_at THEN $3 ELSE idle_expires_at END \
-         WHERE id = $1 AND ended_at IS NULL AND (last_seen_at IS NULL OR last_seen_at < $2)";
+         WHERE id = $1 AND ended_at IS NULL";
     /// The last of the next sessions in the order of ids.
     END_OF_SESSION_PAGE =
         "SELECT id FROM (SELECT id FROM sessions WHERE id > $1 ORDER BY id LIMIT $2) page \
@@ -215,24 +221,24 @@ statements! {
 
     INSERT_AUDIT_RECORD =
         "INSERT INTO audit_records (id, at, kind, actor, address, user_id, client_id, \
-         session_id, detail) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+         session_id, detail, mac) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
     LIST_AUDIT_RECORDS =
-        "SELECT id, at, kind, actor, address, user_id, client_id, session_id, detail, sequence, \
+        "SELECT id, at, kind, actor, address, user_id, client_id, session_id, detail, mac, sequence, \
          hash FROM audit_records WHERE id < $1 \
          AND (CAST($2 AS TEXT) IS NULL OR kind = $2) AND (CAST($3 AS TEXT) IS NULL OR client_id = $3) \
          AND (CAST($5 AS BYTEA) IS NULL OR session_id = $5) \
          ORDER BY id DESC LIMIT $4";
     LIST_AUDIT_RECORDS_OF_USER =
-        "SELECT id, at, kind, actor, address, user_id, client_id, session_id, detail, sequence, \
+        "SELECT id, at, kind, actor, address, user_id, client_id, session_id, detail, mac, sequence, \
          hash FROM audit_records WHERE id < $1 AND user_id = $6 \
          AND (CAST($2 AS TEXT) IS NULL OR kind = $2) AND (CAST($3 AS TEXT) IS NULL OR client_id = $3) \
          AND (CAST($5 AS BYTEA) IS NULL OR session_id = $5) \
          ORDER BY id DESC LIMIT $4";
     LIST_SEALED_RECORDS =
-        "SELECT id, at, kind, actor, address, user_id, client_id, session_id, detail, sequence, \
+        "SELECT id, at, kind, actor, address, user_id, client_id, session_id, detail, mac, sequence, \
          hash FROM audit_records WHERE sequence > $1 ORDER BY sequence LIMIT $2";
     LIST_UNSEALED_RECORDS =
-        "SELECT id, at, kind, actor, address, user_id, client_id, session_id, detail, sequence, \
+        "SELECT id, at, kind, actor, address, user_id, client_id, session_id, detail, mac, sequence, \
          hash FROM audit_records WHERE sequence IS NULL ORDER BY id LIMIT $1";
     FIND_END_OF_CHAIN = "SELECT sequence, hash FROM audit_chain WHERE singleton = 1";
     /// The compare-and-swap of sealing: no row when another replica was first.

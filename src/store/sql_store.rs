@@ -3,6 +3,7 @@
 mod people;
 
 use std::future::Future;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
@@ -16,8 +17,8 @@ use crate::domain::client::Client;
 use crate::domain::id::{ClientId, SecretId};
 use crate::domain::key::SigningKey;
 use crate::domain::ports::{
-    ClientChange, ClientState, KeyTransition, MasterKeyFingerprint, NewClient, PoolUse,
-    SecretRotation, SecretRotationOrder, Store, StoreError, Version, Versions,
+    ChainSealer, ClientChange, ClientState, KeyTransition, MasterKeyFingerprint, NewClient,
+    PoolUse, SecretRotation, SecretRotationOrder, Store, StoreError, Version, Versions,
 };
 use crate::telemetry::metrics::StoreMetrics;
 
@@ -66,11 +67,25 @@ pub(super) trait Database: Send + Sync + 'static {
 pub(super) struct SqlStore<D> {
     database: D,
     metrics: StoreMetrics,
+    sealer: OnceLock<Arc<dyn ChainSealer>>,
 }
 
 impl<D: Database> SqlStore<D> {
     pub(super) fn new(database: D, metrics: StoreMetrics) -> Self {
-        Self { database, metrics }
+        Self {
+            database,
+            metrics,
+            sealer: OnceLock::new(),
+        }
+    }
+
+    /// A record with its proof.
+    fn proven(&self, record: &AuditRecord) -> AuditRecord {
+        let mac = self.sealer.get().map(|sealer| sealer.mac(record));
+        AuditRecord {
+            mac,
+            ..record.clone()
+        }
     }
 
     async fn write<T: Send + 'static>(
@@ -108,7 +123,7 @@ impl<D: Database> Store for SqlStore<D> {
         new: &NewClient,
         record: &AuditRecord,
     ) -> Result<ClientChange, StoreError> {
-        let (new, record) = (new.clone(), record.clone());
+        let (new, record) = (new.clone(), self.proven(record));
         self.write("create_client", move |connection| {
             Box::pin(async move { transitions::create_client(connection, &new, &record).await })
         })
@@ -154,7 +169,7 @@ impl<D: Database> Store for SqlStore<D> {
         enabled: bool,
         record: &AuditRecord,
     ) -> Result<ClientChange, StoreError> {
-        let (id, record) = (id.clone(), record.clone());
+        let (id, record) = (id.clone(), self.proven(record));
         self.write("set_client_enabled", move |connection| {
             Box::pin(async move {
                 transitions::set_client_enabled(connection, &id, enabled, &record).await
@@ -169,7 +184,7 @@ impl<D: Database> Store for SqlStore<D> {
         order: &SecretRotationOrder,
         record: &AuditRecord,
     ) -> Result<SecretRotation, StoreError> {
-        let (id, order, record) = (id.clone(), order.clone(), record.clone());
+        let (id, order, record) = (id.clone(), order.clone(), self.proven(record));
         self.write("rotate_client_secret", move |connection| {
             Box::pin(async move {
                 transitions::rotate_client_secret(connection, &id, &order, &record).await
@@ -183,7 +198,7 @@ impl<D: Database> Store for SqlStore<D> {
         id: &ClientId,
         record: &AuditRecord,
     ) -> Result<ClientChange, StoreError> {
-        let (id, record) = (id.clone(), record.clone());
+        let (id, record) = (id.clone(), self.proven(record));
         self.write("delete_client", move |connection| {
             Box::pin(async move { transitions::delete_client(connection, &id, &record).await })
         })
@@ -211,7 +226,7 @@ impl<D: Database> Store for SqlStore<D> {
         seen: Version,
         record: &AuditRecord,
     ) -> Result<bool, StoreError> {
-        let (transition, record) = (transition.clone(), record.clone());
+        let (transition, record) = (transition.clone(), self.proven(record));
         self.write("change_signing_keys", move |connection| {
             Box::pin(async move {
                 transitions::change_signing_keys(connection, &transition, seen, &record).await

@@ -289,7 +289,12 @@ async fn commit_together(
                 run(connection, sql::SQLITE_RELEASE_SAVEPOINT).await?;
             }
             (false, false) if !has_company => end = sql::SQLITE_ROLLBACK,
-            (_, false) => {}
+            (false, false) => {
+                // A single statement fails only when the disk is full or worse, and then SQLite may
+                // have given up the whole transaction: nobody may go on in it.
+                return Err(sqlx::Error::WorkerCrashed);
+            }
+            (true, false) => {}
         }
         finished.push(outcome);
     }

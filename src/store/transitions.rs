@@ -1,8 +1,10 @@
 //! Each transition as one sequence of statements, for either database. The caller commits when it
 //! answers `Ok` and rolls back when it answers `Err`.
 
+pub(super) mod accounts;
 pub(super) mod audit;
-pub(super) mod people;
+pub(super) mod logins;
+pub(super) mod sessions;
 
 use super::connection::{Columns, Connection, Param};
 use super::error::StatementError;

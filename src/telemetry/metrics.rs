@@ -61,6 +61,8 @@ pub enum Method {
     HEAD,
     /// `POST`
     POST,
+    /// `PUT`
+    PUT,
     /// `PATCH`
     PATCH,
     /// `DELETE`
@@ -316,6 +318,7 @@ impl From<&str> for Method {
             "GET" => Self::GET,
             "HEAD" => Self::HEAD,
             "POST" => Self::POST,
+            "PUT" => Self::PUT,
             "PATCH" => Self::PATCH,
             "DELETE" => Self::DELETE,
             "OPTIONS" => Self::OPTIONS,
@@ -332,6 +335,7 @@ impl Method {
             Self::GET => "GET",
             Self::HEAD => "HEAD",
             Self::POST => "POST",
+            Self::PUT => "PUT",
             Self::PATCH => "PATCH",
             Self::DELETE => "DELETE",
             Self::OPTIONS => "OPTIONS",

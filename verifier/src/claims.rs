@@ -21,8 +21,9 @@ pub const MAX_ACCESS_TOKEN_LIFETIME: Duration = Duration::from_hours(1);
 
 /// Every claim name that custom claims may not use.
 ///
-/// The claims of this format, and the registered ones of RFC 7519 §4.1, RFC 7800, RFC 8693,
-/// RFC 9068, `OpenID` Connect Core and the token status list that change how a token is understood.
+/// The claims of this format, and the registered ones of RFC 7519 §4.1, RFC 7662, RFC 7800,
+/// RFC 8693, RFC 9068, `OpenID` Connect Core and the token status list that change how a token is
+/// understood.
 pub const REGISTERED_CLAIMS: &[&str] = &[
     "iss",
     "sub",
@@ -33,6 +34,8 @@ pub const REGISTERED_CLAIMS: &[&str] = &[
     "iat",
     "jti",
     "scope",
+    "active",
+    "token_type",
     "sid",
     "auth_time",
     "amr",

@@ -60,7 +60,7 @@ pub(super) async fn run(
         email: arguments.email,
         profile: Profile {
             name: arguments.name,
-            phone_number: arguments.phone,
+            phone: arguments.phone,
             address: arguments.address,
             email_verified: arguments.email_verified,
         },

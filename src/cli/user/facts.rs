@@ -33,7 +33,7 @@ pub(super) fn of(user: &User) -> Vec<Fact> {
         ("username", Some(user.username.to_string())),
         ("e-mail", email),
         ("name", profile.name.clone()),
-        ("phone", profile.phone_number.clone()),
+        ("phone", profile.phone.clone()),
         ("address", address),
         ("state", Some(state)),
         ("password", Some(password)),

@@ -19,15 +19,14 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 
-use crate::accounts::registration::Registration;
 use crate::accounts::{AccountError, Accounts};
 use crate::admin::Administration;
 use crate::cli::{Failure, SettingsArgs, output};
 use crate::domain::Timestamp;
 use crate::domain::audit::Origin;
-use crate::domain::password::PasswordHash;
 use crate::domain::ports::UserCreation;
 
+use line::Entry;
 use lines::{Lines, NumberedLine};
 use progress::Progress;
 
@@ -40,7 +39,7 @@ The file has one JSON object a line, with these members and no others:
   username        required
   email
   email_verified  true or false
-  name, phone_number, address
+  name, phone, address
   password_hash   without one, nobody can sign in before `tokensmith user set-password`
 
 A password hash is one of Argon2 ($argon2id$, $argon2i$, $argon2d$), bcrypt ($2a$, $2b$, $2y$) or
@@ -135,30 +134,29 @@ impl Import<'_> {
     /// Imports the lines in one transaction. When it fails, none of them is.
     async fn take(&mut self, lines: Vec<NumberedLine>, now: Timestamp) -> Result<(), AccountError> {
         let mut refused: Vec<(u64, String)> = Vec::new();
-        let mut wanted: Vec<(u64, Registration)> = Vec::with_capacity(lines.len());
-        let mut batch: Vec<(Registration, Option<PasswordHash>)> = Vec::with_capacity(lines.len());
+        let mut wanted: Vec<(u64, Entry)> = Vec::with_capacity(lines.len());
         for NumberedLine { number, text } in lines {
             match text.and_then(|text| line::parse(&text)) {
-                Ok((registration, hash)) => {
-                    wanted.push((number, registration.clone()));
-                    batch.push((registration, hash));
-                }
+                Ok(entry) => wanted.push((number, entry)),
                 Err(reason) => refused.push((number, reason)),
             }
         }
+        if self.resumes {
+            self.pass_over_what_is_there(&mut wanted).await?;
+        }
+        let (numbers, batch): (Vec<u64>, Vec<Entry>) = wanted.into_iter().unzip();
         let outcomes = if batch.is_empty() {
             Vec::new()
         } else {
             let origin = &Origin::COMMAND_LINE;
             self.accounts.import(batch, origin, now).await?
         };
-        for ((number, registration), outcome) in wanted.into_iter().zip(outcomes) {
-            if outcome == UserCreation::Created {
-                self.tally.imported += 1;
-            } else if self.resumes && self.is_there(&registration).await? {
-                self.tally.already_there += 1;
-            } else {
-                refused.push((number, AccountError::NameTaken.to_string()));
+        for (number, outcome) in numbers.into_iter().zip(outcomes) {
+            match outcome {
+                UserCreation::Created => self.tally.imported += 1,
+                UserCreation::NameTaken => {
+                    refused.push((number, AccountError::NameTaken.to_string()));
+                }
             }
         }
         refused.sort_unstable_by_key(|(number, _)| *number);
@@ -170,12 +168,16 @@ impl Import<'_> {
         Ok(())
     }
 
-    async fn is_there(&self, wanted: &Registration) -> Result<bool, AccountError> {
-        let found = self.accounts.find(wanted.username.as_str()).await?;
-        Ok(
-            found
-                .is_some_and(|user| user.username == wanted.username && user.email == wanted.email),
-        )
+    async fn pass_over_what_is_there(
+        &mut self,
+        wanted: &mut Vec<(u64, Entry)>,
+    ) -> Result<(), AccountError> {
+        let people: Vec<_> = wanted.iter().map(|(_, (person, _))| person).collect();
+        let there = self.accounts.are_there(&people).await?;
+        self.tally.already_there += there.iter().filter(|there| **there).count() as u64;
+        let mut there = there.into_iter();
+        wanted.retain(|_| there.next() != Some(true));
+        Ok(())
     }
 }
 

@@ -1,9 +1,11 @@
 //! Storage and sealing of the audit log.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use super::StoreError;
-use crate::domain::audit::{AuditKind, AuditRecord, ChainHash, Seal, StoredRecord};
+use crate::domain::audit::{AuditKind, AuditRecord, ChainHash, RecordMac, Seal, StoredRecord};
 use crate::domain::id::{AuditId, ClientId, SessionId, UserId};
 
 /// Which records are wanted; every member narrows.
@@ -22,6 +24,8 @@ pub struct AuditFilter {
 /// Storage of the audit log.
 #[async_trait]
 pub trait AuditStore: Send + Sync {
+    /// Names who proves records; called once, before the first record is written.
+    fn prove_records_with(&self, sealer: Arc<dyn ChainSealer>);
     /// Writes a record of something that changed nothing else.
     async fn record(&self, record: &AuditRecord) -> Result<(), StoreError>;
     /// A page of records, newest first, older than `before`.
@@ -45,4 +49,6 @@ pub trait AuditStore: Send + Sync {
 pub trait ChainSealer: Send + Sync {
     /// The hash that follows `before` for a record.
     fn link(&self, before: ChainHash, record: &AuditRecord) -> ChainHash;
+    /// The keyed digest of a record alone.
+    fn mac(&self, record: &AuditRecord) -> RecordMac;
 }

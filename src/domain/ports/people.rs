@@ -70,8 +70,9 @@ pub struct PasswordOrder {
     pub user: UserId,
     /// The new password.
     pub password: PasswordHash,
-    /// The hash that was there when the change was allowed; with `None`, whatever is there.
-    pub replaces: Option<PasswordHash>,
+    /// The date of the password that was there when the change was allowed; with `None`, whatever is
+    /// there.
+    pub replaces: Option<Timestamp>,
     /// The one session that goes on.
     pub keep: Option<SessionId>,
     /// How and when the other sessions end.
@@ -132,9 +133,9 @@ pub struct StoredCode {
 pub struct LoginSuccess {
     /// The code to give out.
     pub code: AuthorizationCode,
-    /// The hash that the password was checked against. When it is no longer there, the password was
-    /// changed in between and the login is void.
-    pub password: Option<PasswordHash>,
+    /// The date of the password that was shown. When it is another by now, the password was changed
+    /// in between and the login is void.
+    pub password_changed_at: Timestamp,
     /// Counts that are forgotten.
     pub forget: Vec<ThrottleKey>,
     /// Counts that get this one attempt back.
@@ -202,6 +203,9 @@ pub trait PeopleStore: Send + Sync {
     async fn find_user(&self, id: UserId) -> Result<Option<User>, StoreError>;
     /// The account that has a username or e-mail address, with its password.
     async fn find_account(&self, key: &IdentifierKey) -> Result<Option<Account>, StoreError>;
+    /// The accounts that have one of these usernames or e-mail addresses, in no order; one that
+    /// has two of them comes twice.
+    async fn find_users(&self, keys: &[IdentifierKey]) -> Result<Vec<User>, StoreError>;
     /// An account with its password.
     async fn find_account_by_id(&self, id: UserId) -> Result<Option<Account>, StoreError>;
     /// A page of accounts in the order of their ids, which is that of their making.

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use crate::domain::Timestamp;
 use crate::domain::id::SessionId;
-use crate::domain::ports::SessionUse;
 use crate::domain::session::SessionTerms;
 
 /// Remembers what never changes of sessions that were used lately, and when they were used.
@@ -17,6 +16,4 @@ pub trait SessionMemory: Send + Sync {
     fn remember(&self, terms: Arc<SessionTerms>);
     /// Takes note that a session was used without a rotation; written down later, in batches.
     fn note_use(&self, id: SessionId, seen_at: Timestamp, idle_expires_at: Option<Timestamp>);
-    /// Takes the uses that are not written down yet.
-    fn take_uses(&self) -> Vec<SessionUse>;
 }

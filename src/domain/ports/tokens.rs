@@ -13,7 +13,7 @@ use crate::domain::throttle::ThrottleKey;
 
 /// A refresh token that parses; whether its MAC is good is not known before the secret of its
 /// session is.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct UnverifiedRefreshToken {
     /// The session that it claims to be of.
     pub session: SessionId,
@@ -39,7 +39,7 @@ pub struct ReferenceToken {
 }
 
 /// A reference token that parses.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct UnverifiedReferenceToken {
     /// What it claims.
     pub token: ReferenceToken,

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use tokensmith_verify::Audience;
 
 use super::{array, instant, json, optional_instant, parsed};
-use crate::domain::audit::{AuditRecord, ChainHash, Origin, Seal, StoredRecord};
+use crate::domain::audit::{AuditRecord, ChainHash, Origin, RecordMac, Seal, StoredRecord};
 use crate::domain::device::DeviceLabel;
 use crate::domain::id::{AuditId, SessionId, UserId};
 use crate::domain::password::PasswordHash;
@@ -133,6 +133,10 @@ pub(in crate::store) fn audit_record(row: &impl Columns) -> Read<StoredRecord> {
         client: optional_parsed(row, "client_id")?,
         session: optional_id("session_id")?.map(SessionId),
         detail: row.optional_text("detail")?,
+        mac: row
+            .optional_bytes("mac")?
+            .map(|mac| array(mac, "mac").map(RecordMac))
+            .transpose()?,
     };
     let seal = match row.optional_integer("sequence")? {
         None => None,

@@ -1,5 +1,7 @@
 //! [`PeopleStore`] and [`AuditStore`]: as in the module above, each method names its transition.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use super::{Database, SqlStore};
@@ -10,14 +12,14 @@ use crate::domain::id::{AuditId, SessionId, UserId};
 use crate::domain::identifier::IdentifierKey;
 use crate::domain::password::PasswordHash;
 use crate::domain::ports::{
-    Account, AuditFilter, AuditStore, Charge, CodeDigest, LoginSuccess, NewUser, PasswordOrder,
-    PeopleStore, Redemption, Rotation, SessionUse, StoreError, StoredCode, StoredSession,
-    UserChange, UserCreation,
+    Account, AuditFilter, AuditStore, ChainSealer, Charge, CodeDigest, LoginSuccess, NewUser,
+    PasswordOrder, PeopleStore, Redemption, Rotation, SessionUse, StoreError, StoredCode,
+    StoredSession, UserChange, UserCreation,
 };
 use crate::domain::session::{Session, SessionEnd};
 use crate::domain::throttle::{ThrottleKey, ThrottlePolicy};
 use crate::domain::user::User;
-use crate::store::transitions::{audit, people};
+use crate::store::transitions::{accounts, audit, logins, sessions};
 
 #[async_trait]
 impl<D: Database> PeopleStore for SqlStore<D> {
@@ -27,9 +29,9 @@ impl<D: Database> PeopleStore for SqlStore<D> {
         record: &AuditRecord,
     ) -> Result<UserCreation, StoreError> {
         let new = new.clone();
-        let record = record.clone();
+        let record = self.proven(record);
         self.write("create_user", move |connection| {
-            Box::pin(async move { people::create_user(connection, &new, &record).await })
+            Box::pin(async move { accounts::create_user(connection, &new, &record).await })
         })
         .await
     }
@@ -40,9 +42,9 @@ impl<D: Database> PeopleStore for SqlStore<D> {
         record: &AuditRecord,
     ) -> Result<Vec<UserCreation>, StoreError> {
         let users = users.to_vec();
-        let record = record.clone();
+        let record = self.proven(record);
         self.write("import_users", move |connection| {
-            Box::pin(async move { people::import_users(connection, &users, &record).await })
+            Box::pin(async move { accounts::import_users(connection, &users, &record).await })
         })
         .await
     }
@@ -57,21 +59,29 @@ impl<D: Database> PeopleStore for SqlStore<D> {
     async fn find_account(&self, key: &IdentifierKey) -> Result<Option<Account>, StoreError> {
         let key = key.clone();
         self.read("find_account", move |connection| {
-            Box::pin(async move { people::find_account(connection, &key).await })
+            Box::pin(async move { accounts::find_account(connection, &key).await })
+        })
+        .await
+    }
+
+    async fn find_users(&self, keys: &[IdentifierKey]) -> Result<Vec<User>, StoreError> {
+        let keys = keys.to_vec();
+        self.read("find_users", move |connection| {
+            Box::pin(async move { accounts::find_users(connection, &keys).await })
         })
         .await
     }
 
     async fn find_account_by_id(&self, id: UserId) -> Result<Option<Account>, StoreError> {
         self.read("find_account_by_id", move |connection| {
-            Box::pin(async move { people::find_account_by_id(connection, id).await })
+            Box::pin(async move { accounts::find_account_by_id(connection, id).await })
         })
         .await
     }
 
     async fn list_users(&self, after: Option<UserId>, limit: u32) -> Result<Vec<User>, StoreError> {
         self.read("list_users", move |connection| {
-            Box::pin(async move { people::list_users(connection, after, limit).await })
+            Box::pin(async move { accounts::list_users(connection, after, limit).await })
         })
         .await
     }
@@ -81,9 +91,9 @@ impl<D: Database> PeopleStore for SqlStore<D> {
         id: UserId,
         record: &AuditRecord,
     ) -> Result<UserChange, StoreError> {
-        let record = record.clone();
+        let record = self.proven(record);
         self.write("enable_user", move |connection| {
-            Box::pin(async move { people::enable_user(connection, id, &record).await })
+            Box::pin(async move { accounts::enable_user(connection, id, &record).await })
         })
         .await
     }
@@ -94,9 +104,9 @@ impl<D: Database> PeopleStore for SqlStore<D> {
         end: SessionEnd,
         record: &AuditRecord,
     ) -> Result<UserChange, StoreError> {
-        let record = record.clone();
+        let record = self.proven(record);
         self.write("disable_user", move |connection| {
-            Box::pin(async move { people::disable_user(connection, id, end, &record).await })
+            Box::pin(async move { accounts::disable_user(connection, id, end, &record).await })
         })
         .await
     }
@@ -107,9 +117,9 @@ impl<D: Database> PeopleStore for SqlStore<D> {
         end: SessionEnd,
         record: &AuditRecord,
     ) -> Result<UserChange, StoreError> {
-        let record = record.clone();
+        let record = self.proven(record);
         self.write("delete_user", move |connection| {
-            Box::pin(async move { people::delete_user(connection, id, end, &record).await })
+            Box::pin(async move { accounts::delete_user(connection, id, end, &record).await })
         })
         .await
     }
@@ -120,9 +130,9 @@ impl<D: Database> PeopleStore for SqlStore<D> {
         record: &AuditRecord,
     ) -> Result<UserChange, StoreError> {
         let order = order.clone();
-        let record = record.clone();
+        let record = self.proven(record);
         self.write("set_password", move |connection| {
-            Box::pin(async move { people::set_password(connection, &order, &record).await })
+            Box::pin(async move { accounts::set_password(connection, &order, &record).await })
         })
         .await
     }
@@ -136,7 +146,9 @@ impl<D: Database> PeopleStore for SqlStore<D> {
         let from = from.clone();
         let to = to.clone();
         self.write("upgrade_password_hash", move |connection| {
-            Box::pin(async move { people::upgrade_password_hash(connection, id, &from, &to).await })
+            Box::pin(
+                async move { accounts::upgrade_password_hash(connection, id, &from, &to).await },
+            )
         })
         .await
     }
@@ -148,7 +160,7 @@ impl<D: Database> PeopleStore for SqlStore<D> {
     ) -> Result<Charge, StoreError> {
         let keys = keys.to_vec();
         self.write("charge_attempt", move |connection| {
-            Box::pin(async move { people::charge_attempt(connection, &keys, now).await })
+            Box::pin(async move { logins::charge_attempt(connection, &keys, now).await })
         })
         .await
     }
@@ -156,7 +168,7 @@ impl<D: Database> PeopleStore for SqlStore<D> {
     async fn refund_attempt(&self, keys: &[ThrottleKey]) -> Result<(), StoreError> {
         let keys = keys.to_vec();
         self.write("refund_attempt", move |connection| {
-            Box::pin(async move { people::refund_attempt(connection, &keys).await })
+            Box::pin(async move { logins::refund_attempt(connection, &keys).await })
         })
         .await
     }
@@ -168,16 +180,16 @@ impl<D: Database> PeopleStore for SqlStore<D> {
         record: &AuditRecord,
     ) -> Result<bool, StoreError> {
         let login = login.clone();
-        let record = record.clone();
+        let record = self.proven(record);
         self.write("issue_code", move |connection| {
-            Box::pin(async move { people::issue_code(connection, &login, now, &record).await })
+            Box::pin(async move { logins::issue_code(connection, &login, now, &record).await })
         })
         .await
     }
 
     async fn find_code(&self, digest: CodeDigest) -> Result<Option<StoredCode>, StoreError> {
         self.read("find_code", move |connection| {
-            Box::pin(async move { people::find_code(connection, digest).await })
+            Box::pin(async move { logins::find_code(connection, digest).await })
         })
         .await
     }
@@ -189,10 +201,10 @@ impl<D: Database> PeopleStore for SqlStore<D> {
         record: &AuditRecord,
     ) -> Result<Redemption, StoreError> {
         let session = session.clone();
-        let record = record.clone();
+        let record = self.proven(record);
         self.write("redeem_code", move |connection| {
             Box::pin(
-                async move { people::redeem_code(connection, digest, &session, &record).await },
+                async move { logins::redeem_code(connection, digest, &session, &record).await },
             )
         })
         .await
@@ -200,7 +212,7 @@ impl<D: Database> PeopleStore for SqlStore<D> {
 
     async fn find_session(&self, id: SessionId) -> Result<Option<StoredSession>, StoreError> {
         self.read("find_session", move |connection| {
-            Box::pin(async move { people::find_session(connection, id).await })
+            Box::pin(async move { sessions::find_session(connection, id).await })
         })
         .await
     }
@@ -208,7 +220,7 @@ impl<D: Database> PeopleStore for SqlStore<D> {
     async fn rotate_session(&self, rotation: &Rotation) -> Result<bool, StoreError> {
         let rotation = rotation.clone();
         self.write_one("rotate_session", move |connection| {
-            Box::pin(async move { people::rotate_session(connection, &rotation).await })
+            Box::pin(async move { sessions::rotate_session(connection, &rotation).await })
         })
         .await
     }
@@ -219,9 +231,11 @@ impl<D: Database> PeopleStore for SqlStore<D> {
         record: &AuditRecord,
     ) -> Result<bool, StoreError> {
         let rotation = rotation.clone();
-        let record = record.clone();
+        let record = self.proven(record);
         self.write("catch_up_session", move |connection| {
-            Box::pin(async move { people::catch_up_session(connection, &rotation, &record).await })
+            Box::pin(
+                async move { sessions::catch_up_session(connection, &rotation, &record).await },
+            )
         })
         .await
     }
@@ -232,9 +246,9 @@ impl<D: Database> PeopleStore for SqlStore<D> {
         end: SessionEnd,
         record: &AuditRecord,
     ) -> Result<bool, StoreError> {
-        let record = record.clone();
+        let record = self.proven(record);
         self.write("end_session", move |connection| {
-            Box::pin(async move { people::end_session(connection, id, end, &record).await })
+            Box::pin(async move { sessions::end_session(connection, id, end, &record).await })
         })
         .await
     }
@@ -246,10 +260,10 @@ impl<D: Database> PeopleStore for SqlStore<D> {
         end: SessionEnd,
         record: &AuditRecord,
     ) -> Result<u64, StoreError> {
-        let record = record.clone();
+        let record = self.proven(record);
         self.write("end_sessions_of", move |connection| {
             Box::pin(async move {
-                people::end_sessions_of(connection, user, except, end, &record).await
+                sessions::end_sessions_of(connection, user, except, end, &record).await
             })
         })
         .await
@@ -261,7 +275,7 @@ impl<D: Database> PeopleStore for SqlStore<D> {
         now: Timestamp,
     ) -> Result<Vec<Session>, StoreError> {
         self.read("list_sessions", move |connection| {
-            Box::pin(async move { people::list_sessions(connection, user, now).await })
+            Box::pin(async move { sessions::list_sessions(connection, user, now).await })
         })
         .await
     }
@@ -274,7 +288,7 @@ impl<D: Database> PeopleStore for SqlStore<D> {
     ) -> Result<bool, StoreError> {
         let device = device.clone();
         self.write_one("rename_session", move |connection| {
-            Box::pin(async move { people::rename_session(connection, user, id, &device).await })
+            Box::pin(async move { sessions::rename_session(connection, user, id, &device).await })
         })
         .await
     }
@@ -282,7 +296,7 @@ impl<D: Database> PeopleStore for SqlStore<D> {
     async fn record_session_use(&self, uses: &[SessionUse]) -> Result<(), StoreError> {
         let uses = uses.to_vec();
         self.write("record_session_use", move |connection| {
-            Box::pin(async move { people::record_session_use(connection, &uses).await })
+            Box::pin(async move { sessions::record_session_use(connection, &uses).await })
         })
         .await
     }
@@ -294,7 +308,7 @@ impl<D: Database> PeopleStore for SqlStore<D> {
         limit: u32,
     ) -> Result<Option<SessionId>, StoreError> {
         self.write("sweep", move |connection| {
-            Box::pin(async move { people::sweep(connection, after, over_before, limit).await })
+            Box::pin(async move { sessions::sweep(connection, after, over_before, limit).await })
         })
         .await
     }
@@ -302,8 +316,13 @@ impl<D: Database> PeopleStore for SqlStore<D> {
 
 #[async_trait]
 impl<D: Database> AuditStore for SqlStore<D> {
+    fn prove_records_with(&self, sealer: Arc<dyn ChainSealer>) {
+        // A second call would be with the sealer of the same master key.
+        let _named_before = self.sealer.set(sealer);
+    }
+
     async fn record(&self, record: &AuditRecord) -> Result<(), StoreError> {
-        let record = record.clone();
+        let record = self.proven(record);
         self.write_one("record", move |connection| {
             Box::pin(async move { audit::insert(connection, &record).await })
         })

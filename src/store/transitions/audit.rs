@@ -25,6 +25,7 @@ pub(in crate::store) async fn insert(
         record.client.as_ref().map(ClientId::as_str).into(),
         record.session.as_ref().map(|id| id.0.as_slice()).into(),
         record.detail.as_deref().into(),
+        record.mac.as_ref().map(|mac| mac.0.as_slice()).into(),
     ];
     connection
         .execute(sql::INSERT_AUDIT_RECORD, &params)

@@ -10,7 +10,6 @@ use std::time::Duration;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::Value;
-use tokio::sync::OnceCell;
 
 use super::command::{Said, run, tokensmith};
 use super::contract::{Contract, Documented};
@@ -26,7 +25,6 @@ pub(crate) struct TestApp {
     variables: Vec<(String, String)>,
     log: PathBuf,
     http: reqwest::Client,
-    registrar: OnceCell<String>,
 }
 
 /// An answer, read to its end.
@@ -106,7 +104,6 @@ impl TestApp {
             variables,
             log,
             http,
-            registrar: OnceCell::new(),
         }
     }
 
@@ -228,16 +225,6 @@ impl TestApp {
     pub(crate) async fn admin_token(&self) -> String {
         let client = self.client("admin", &["--scope", "tokensmith:admin"]).await;
         self.access_token(&client).await
-    }
-
-    /// The token of an administrator that no test speaks of, who makes accounts.
-    pub(super) async fn registrar(&self) -> String {
-        let register = || async {
-            let id = format!("registrar-{}", uuid::Uuid::new_v4());
-            let client = self.client(&id, &["--scope", "tokensmith:admin"]).await;
-            self.access_token(&client).await
-        };
-        self.registrar.get_or_init(register).await.clone()
     }
 
     /// A request to the administrative API, with a JSON body where there is one.

@@ -3,9 +3,10 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::{Method, RequestBuilder};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::app::{Reply, TestApp, TestClient};
+use super::command::run_with_input;
 
 /// The PKCE verifier of every login here (RFC 7636 appendix B).
 pub(crate) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
@@ -86,17 +87,23 @@ impl TestApp {
             .await
     }
 
-    /// Makes an account beside the running service.
+    /// Makes an account on the command line, beside the running service.
     pub(crate) async fn user(&self, name: &str) -> TestUser {
         let password = "seven herons at dawn";
-        let administrator = self.registrar().await;
-        let body = json!({ "username": name, "password": password });
-        let created = self
-            .admin(&administrator, Method::POST, "/users", Some(body))
-            .await;
-        assert_eq!(created.status, 201, "{}", created.text);
+        let arguments = [
+            "user",
+            "create",
+            "--username",
+            name,
+            "--password-stdin",
+            "--json",
+        ];
+        let mut command = self.command(&arguments);
+        // The service goes on meanwhile.
+        let created = tokio::task::spawn_blocking(move || run_with_input(&mut command, password));
+        let created = created.await.unwrap().json();
         TestUser {
-            id: created.json()["user_id"].as_str().unwrap().to_owned(),
+            id: created["user_id"].as_str().unwrap().to_owned(),
             name: name.to_owned(),
             password: password.to_owned(),
         }

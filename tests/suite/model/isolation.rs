@@ -27,7 +27,7 @@ const ALL_OF_IT: Questions<'_, Setting> = Questions {
 
 #[test]
 fn a_theft_on_one_device_leaves_the_other_logged_in() {
-    assert_holds(&TWO_DEVICES, &ALL_OF_IT, 5_000);
+    assert_holds(&TWO_DEVICES, &ALL_OF_IT, 20_000);
 }
 
 #[test]
@@ -41,5 +41,5 @@ fn a_restore_of_both_logs_out_none() {
         sometimes: &[A_REPEAT, A_REUSE, A_RESURRECTION],
         ..ALL_OF_IT
     };
-    assert_holds(&setting, &questions, 5_000);
+    assert_holds(&setting, &questions, 20_000);
 }

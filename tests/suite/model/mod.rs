@@ -3,8 +3,8 @@
 //!
 //! The model is the row of a session, the tabs of a client that share one stored token, the
 //! requests between them and the servers, and somebody who stole a token. A server reads the row
-//! and decides in one step and writes in another, by compare-and-swap, as the store does. Every
-//! request may be lost, repeated, delayed and overtaken; a server may stop at any point; the
+//! and decides in one step and writes in another, by compare-and-swap, as the store does; or it
+//! remembers the session and writes without reading first. Every request may be lost, repeated, delayed and overtaken; a server may stop at any point; the
 //! database may once be put back to an earlier state; the retry window may pass at any time.
 //!
 //! What always holds, and on which [assumptions](setting::Assumption), is tested in
@@ -15,8 +15,8 @@
 //! Bounds: a handful of tokens, two tabs, two requests at servers at once, one restore, one theft.
 //! Not in the model: clocks that are ahead, lifetimes that end by themselves, and guessed tokens.
 //!
-//! The explorer is our own: it tells a violation as a story, and the usual model checker brings a
-//! web server along.
+//! The explorer is our own: stateright always brings a web server along, and its `eventually`
+//! overlooks cycles, of which retries are made.
 
 mod design;
 mod explorer;

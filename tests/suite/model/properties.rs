@@ -78,8 +78,7 @@ pub(super) const ONE_WAY_FORWARD: Claim<Setting> = Claim {
 pub(super) const REPEAT_WRITES_NOTHING: Claim<Setting> = Claim {
     name: "a repeated answer writes nothing",
     is_true: |setting, change| {
-        let decided = decided(setting, change);
-        !matches!(decided, Some(Decision::Repeat | Decision::Keep)) || !has_written(change)
+        decided(setting, change) != Some(Decision::Repeat) || !has_written(change)
     },
 };
 

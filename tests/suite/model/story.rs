@@ -61,6 +61,7 @@ impl Setting {
             Happening::Arrives(request, at) => {
                 format!("{request} arrives; {}", decision(request, at))
             }
+            Happening::IsTrusted(request, _) => format!("{request} arrives and is trusted"),
             Happening::Writes(Serving { request, .. }, _) if row != after.row => {
                 format!("{request} is written; {}", after.row)
             }

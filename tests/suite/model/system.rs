@@ -28,6 +28,9 @@ pub(super) enum Happening {
     Restarts,
     /// A request, or a copy of it, comes to a server, which reads its clock and the row and decides.
     Arrives(Request, Tick),
+    /// A request comes to a server that remembers the session. It takes the token for the current
+    /// one, without a look at the row: the write will tell.
+    IsTrusted(Request, Tick),
     /// A server writes what it decided, or finds that it has to decide again.
     Writes(Serving, Tick),
     /// An answer comes back.
@@ -113,7 +116,10 @@ impl Setting {
         if session.at_servers.iter().len() < self.at_once {
             let copies = session.on_the_way.iter();
             for request in copies.chain(self.all_thefts(session)) {
-                events.extend(clocks.clone().map(|at| Happening::Arrives(request, at)));
+                for at in clocks.clone() {
+                    events.push(Happening::Arrives(request, at));
+                    events.push(Happening::IsTrusted(request, at));
+                }
             }
         }
         for serving in session.at_servers.iter() {
@@ -175,11 +181,12 @@ impl Setting {
                 forget_unwanted_answers(session);
             }
             Happening::Arrives(request, at) => {
-                if request.from == Party::Thief && session.thief.stolen.is_none() {
-                    session.thief.stolen = Some(request.generation);
-                    session.thief.tokens.insert(request.generation);
-                }
+                note_theft(session, request);
                 self.read(session, request, at);
+            }
+            Happening::IsTrusted(request, at) => {
+                note_theft(session, request);
+                self.trust(session, request, at);
             }
             Happening::Writes(serving, at) => {
                 session.at_servers.remove(serving);
@@ -224,6 +231,22 @@ impl Setting {
             request,
             phase: Phase::ToWrite(order),
         });
+    }
+
+    /// Takes a token for the current one of a session that was used just now. Anything but a
+    /// rotation sends the server to the row.
+    fn trust(&self, session: &mut Session, request: Request, at: Tick) {
+        let assumed = Row {
+            generation: request.generation,
+            ..Row::from(Chain::new(instant(at), &self.policy()))
+        };
+        match self.decision(request, assumed, at) {
+            Decision::Rotate(step) => session.at_servers.insert(Serving {
+                request,
+                phase: Phase::ToWrite(Order::from(step)),
+            }),
+            _ => self.read(session, request, at),
+        }
     }
 
     fn write(&self, world: &mut World, index: usize, (request, order): (Request, Order), at: Tick) {
@@ -332,6 +355,13 @@ fn is_unfinished(session: &Session) -> bool {
     let is_waiting = session.client.waiting.iter().any(Option::is_some);
     let mut served = session.at_servers.iter();
     is_waiting || served.any(|serving| serving.request.from != Party::Thief)
+}
+
+fn note_theft(session: &mut Session, request: Request) {
+    if request.from == Party::Thief && session.thief.stolen.is_none() {
+        session.thief.stolen = Some(request.generation);
+        session.thief.tokens.insert(request.generation);
+    }
 }
 
 /// Answers with a token.

@@ -1,5 +1,5 @@
-//! What becomes of a stolen refresh token. The client here is one that lets copies of its requests
-//! come as late as they may: nothing is assumed.
+//! What becomes of a stolen refresh token. But for one test, whose states would be too many, nothing
+//! is assumed of the client: copies of its requests come as late as they may.
 
 use tokensmith::domain::rotation::Generation;
 
@@ -8,7 +8,7 @@ use super::properties::{
     ENDED_STAYS_ENDED, NOBODY_SHARES_A_TOKEN, ONE_SUCCESSOR, ONE_WAY_FORWARD,
     ONLY_THE_STOLEN_IS_SHARED, REPEAT_WRITES_NOTHING, SHARED_WITHIN_THE_WINDOW, THEFT_SHOWS,
 };
-use super::setting::{Fault, Keys, RetryWindow, Setting, Theft};
+use super::setting::{Assumption, Fault, Keys, RetryWindow, Setting, Theft};
 use super::sights::{
     A_CATCH_UP, A_CLIENT_AT_THE_END, A_DEAD_TOKEN, A_LOST_RACE, A_REPEAT, A_RESURRECTION, A_REUSE,
     A_THIEF_AT_THE_END,
@@ -25,6 +25,7 @@ const NO_WINDOW: Setting = Setting {
 const WINDOW: Setting = Setting {
     retry_window: RetryWindow::Open,
     ticks: 1,
+    last_generation: Generation(3),
     ..NO_WINDOW
 };
 
@@ -34,13 +35,13 @@ fn without_a_window_no_token_serves_both_client_and_thief() {
         last_generation: Generation(6),
         ..NO_WINDOW
     };
-    assert_thieves_are_bounded(&setting, NOBODY_SHARES_A_TOKEN, 1_000);
+    assert_thieves_are_bounded(&setting, NOBODY_SHARES_A_TOKEN, 8_000);
     let two_tabs = Setting {
         tabs: 2,
         last_generation: Generation(3),
         ..NO_WINDOW
     };
-    assert_thieves_are_bounded(&two_tabs, NOBODY_SHARES_A_TOKEN, 1_000);
+    assert_thieves_are_bounded(&two_tabs, NOBODY_SHARES_A_TOKEN, 5_000);
 }
 
 #[test]
@@ -49,7 +50,7 @@ fn a_restore_forgives_what_came_after_the_backup_and_nothing_else() {
         faults: &[Fault::Restore],
         ..NO_WINDOW
     };
-    assert_thieves_are_bounded(&setting, NOBODY_SHARES_A_TOKEN, 10_000);
+    assert_thieves_are_bounded(&setting, NOBODY_SHARES_A_TOKEN, 40_000);
 }
 
 #[test]
@@ -66,10 +67,10 @@ fn with_a_window_a_token_serves_both_within_it_only() {
 fn with_a_window_and_a_restore_theft_shows_as_well() {
     let setting = Setting {
         faults: &[Fault::Restore],
-        last_generation: Generation(3),
+        assuming: &[Assumption::TokensSettle],
         ..WINDOW
     };
-    assert_thieves_are_bounded(&setting, SHARED_WITHIN_THE_WINDOW, 10_000);
+    assert_thieves_are_bounded(&setting, SHARED_WITHIN_THE_WINDOW, 60_000);
 }
 
 #[test]
@@ -80,7 +81,7 @@ fn the_key_of_the_stolen_token_is_good_for_that_token_alone() {
             keys,
             ..NO_WINDOW
         };
-        assert_thieves_are_bounded(&setting, ONLY_THE_STOLEN_IS_SHARED, 2_000);
+        assert_thieves_are_bounded(&setting, ONLY_THE_STOLEN_IS_SHARED, 7_000);
     }
 }
 

@@ -121,6 +121,11 @@ on_every_database! {
                 "3600",
             ),
             (
+                json!({ "grant_types": grants, "access_token_claims": { "active": false } }),
+                "invalid_client_metadata",
+                "active",
+            ),
+            (
                 json!({ "grant_types": grants, "access_token_claims": { "sub": "x" } }),
                 "invalid_client_metadata",
                 "sub",

@@ -8,6 +8,7 @@ mod interop;
 mod login;
 mod my_account;
 mod operations;
+mod people_command_line;
 mod published_documents;
 mod refresh;
 mod replicas;

@@ -80,13 +80,13 @@ on_every_database! {
             let body = json!({ "current_password": current, "new_password": new });
             app.me(&mine.access_token, Method::PUT, "/password", Some(body)).await
         };
-        for (current, new) in [
-            ("wrong", "four storks by the pond"),
-            (ada.password.as_str(), "short"),
-            (ada.password.as_str(), "password123"),
+        for (current, new, error) in [
+            ("wrong", "four storks by the pond", "wrong_password"),
+            (ada.password.as_str(), "short", "unacceptable_password"),
+            (ada.password.as_str(), "password123", "unacceptable_password"),
         ] {
             let reply = change(current, new).await;
-            assert_eq!(reply.error(), (400, "invalid_request".to_owned()));
+            assert_eq!(reply.error(), (400, error.to_owned()));
         }
         let new = "four storks by the pond";
         let reply = change(&ada.password, new).await;
@@ -159,7 +159,15 @@ on_every_database! {
         let sessions = format!("/users/{}/sessions", ada.id);
         let reply = app.admin(&administrator, Method::GET, &sessions, None).await;
         assert_eq!(reply.json()["sessions"].as_array().unwrap().len(), 2);
+        let conditional = format!("{sessions}?except=current");
+        let reply = app.admin(&administrator, Method::DELETE, &conditional, None).await;
+        assert_eq!(reply.status, 400, "what is not understood ends nothing");
+        let by_name = app.admin(&administrator, Method::GET, "/users?login=ADA", None).await;
+        assert_eq!(by_name.json()["users"][0]["user_id"], ada.id.as_str());
         let end = format!("/sessions/{}", one.sid);
+        let named = Some(json!({ "device": "Lost phone" }));
+        let reply = app.admin(&administrator, Method::PATCH, &end, named).await;
+        assert_eq!(reply.json()["device"], "Lost phone");
         assert_eq!(app.admin(&administrator, Method::DELETE, &end, None).await.status, 204);
         assert_eq!(app.admin(&administrator, Method::DELETE, &end, None).await.status, 404);
         assert_eq!(app.refresh(&phone, &one.refresh_token, &[]).await.status, 400);

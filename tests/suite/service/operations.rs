@@ -160,6 +160,9 @@ async fn every_metric_of_the_operating_guide_exists() {
     let database = Database::sqlite();
     let app = TestApp::start(&database).await;
     app.access_token(&app.orders().await).await;
+    let phone = app.phone().await;
+    let tokens = app.login(&phone, &app.user("ada").await).await;
+    app.refresh(&phone, &tokens.refresh_token, &[]).await;
     let metrics = app.get("/metrics").await.text;
     let guide = include_str!("../../../docs/guides/operating.md");
     let names = guide.match_indices("`tokensmith_").map(|(at, _)| {

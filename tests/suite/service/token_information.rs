@@ -85,6 +85,13 @@ on_every_database! {
         }
         let public = app.introspect(&phone, &tokens.access_token).await;
         assert_eq!(public.error(), (401, "invalid_client".to_owned()));
+        let rotating = app
+            .app_for_people("rotating", &["--first-party", "--rotate-refresh-tokens", "true"])
+            .await;
+        let first = app.login(&rotating, &ada).await;
+        Tokens::of(&app.refresh(&rotating, &first.refresh_token, &[]).await);
+        let answer = app.introspect(&rotating, &first.refresh_token).await.json();
+        assert_eq!(answer, inactive(), "it was replaced");
         app.revoke(&backend, &tokens.refresh_token).await;
         for client in [&backend, &api] {
             assert_eq!(app.introspect(client, &tokens.access_token).await.json(), inactive());

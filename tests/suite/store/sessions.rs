@@ -10,8 +10,8 @@ use proptest::test_runner::TestRunner;
 use tokensmith::domain::device::DeviceLabel;
 use tokensmith::domain::id::{SessionId, UserId};
 use tokensmith::domain::ports::{
-    AuthorizationCode, Charge, CodeDigest, LoginSuccess, NewUser, Redemption, Rotation, SessionUse,
-    Store, UserChange, UserCreation,
+    AuthorizationCode, Charge, CodeDigest, LoginSuccess, NewUser, PasswordOrder, Redemption,
+    Rotation, SessionUse, Store, UserChange, UserCreation,
 };
 use tokensmith::domain::rotation::{
     Chain, Decision, Generation, Presented, RetryKeyDigest, RotationPolicy, Step, decide,
@@ -33,13 +33,17 @@ const POLICY: RotationPolicy = RotationPolicy {
     idle_lifetime: TimeDelta::days(30),
 };
 
+/// Of no known password.
+const HASH: &str = "$argon2id$v=19$m=64,t=1,p=1$AAAAAAAAAAAAAAAAAAAAAA$\
+                    AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
 fn user(number: u8, name: &str) -> NewUser {
     NewUser {
         id: UserId([number; 16]),
         username: name.parse().unwrap(),
         email: None,
         profile: Profile::default(),
-        password: None,
+        password: Some(HASH.parse().unwrap()),
         created_at: at(0),
     }
 }
@@ -93,7 +97,7 @@ fn session(number: u8, user: u8) -> Session {
 async fn issue(store: &dyn Store, code: AuthorizationCode) -> bool {
     let login = LoginSuccess {
         code,
-        password: None,
+        password_changed_at: at(0),
         forget: vec![],
         refund: vec![],
     };
@@ -464,6 +468,26 @@ on_every_database! {
 }
 
 on_every_database! {
+    async fn old_codes_and_counts_are_swept_with_every_page(database) {
+        let store = database.open().await;
+        store.create_user(&user(1, "ada"), &record(0)).await.unwrap();
+        begin(&*store, 1, 1).await;
+        begin(&*store, 2, 1).await;
+        let key = ThrottleKey([1; 16]);
+        let strict = ThrottlePolicy { free: 1, ..ThrottlePolicy::ACCOUNT };
+        store.charge_attempt(&[(key, strict)], at(0)).await.unwrap();
+        let digest = CodeDigest([1; 32]);
+        let a_day = 86_400;
+        for (over_before, is_kept) in [(a_day, true), (a_day + 61, false)] {
+            store.sweep(Some(SessionId([1; 16])), at(over_before), 10).await.unwrap();
+            assert_eq!(store.find_code(digest).await.unwrap().is_some(), is_kept);
+        }
+        let charge = store.charge_attempt(&[(key, strict)], at(0)).await.unwrap();
+        assert_eq!(charge, Charge::Charged, "forgotten");
+    }
+}
+
+on_every_database! {
     async fn uses_are_written_down_and_prolong_but_never_revive(database) {
         let store = database.open().await;
         store.create_user(&user(1, "ada"), &record(0)).await.unwrap();
@@ -539,5 +563,84 @@ on_every_database! {
         assert_eq!(create(&again).await, UserCreation::Created);
         let deleted = store.delete_user(ada.id, gone, &record(1)).await.unwrap();
         assert_eq!(deleted, UserChange::NoSuchUser);
+    }
+}
+
+on_every_database! {
+    async fn a_use_that_is_written_down_late_still_prolongs(database) {
+        let store = database.open().await;
+        store.create_user(&user(1, "ada"), &record(0)).await.unwrap();
+        begin(&*store, 1, 1).await;
+        let longer = at(40 * 86_400);
+        // One replica saw a refresh, another an introspection a moment later, and was first.
+        let introspected = SessionUse {
+            session: SessionId([1; 16]),
+            seen_at: at(21),
+            idle_expires_at: None,
+        };
+        let refreshed = SessionUse {
+            seen_at: at(20),
+            idle_expires_at: Some(longer),
+            ..introspected
+        };
+        store.record_session_use(&[introspected]).await.unwrap();
+        store.record_session_use(&[refreshed]).await.unwrap();
+        let seen = stored(&*store, 1).await;
+        assert_eq!((seen.last_seen_at(), seen.chain.idle_expires_at), (at(21), longer));
+    }
+}
+
+on_every_database! {
+    async fn logins_that_settle_at_once_do_not_wait_in_a_circle(database) {
+        let store = database.open().await;
+        store.create_user(&user(1, "ada"), &record(0)).await.unwrap();
+        let (account, address) = (ThrottleKey([9; 16]), ThrottleKey([1; 16]));
+        let policy = ThrottlePolicy { free: 10_000, ..ThrottlePolicy::ADDRESS };
+        let tasks: Vec<_> = (0..40_u8)
+            .map(|number| {
+                let store = Arc::clone(&store);
+                tokio::spawn(async move {
+                    let keys = [(account, policy), (address, policy)];
+                    store.charge_attempt(&keys, at(0)).await.unwrap();
+                    let login = LoginSuccess {
+                        code: code(number, 1),
+                        password_changed_at: at(0),
+                        forget: vec![account],
+                        refund: vec![address],
+                    };
+                    store.issue_code(&login, at(0), &record(0)).await.unwrap()
+                })
+            })
+            .collect();
+        for task in tasks {
+            assert!(task.await.unwrap());
+        }
+    }
+}
+
+on_every_database! {
+    async fn a_password_that_was_changed_in_between_voids_a_login_and_its_codes(database) {
+        let store = database.open().await;
+        let ada = user(1, "ada");
+        store.create_user(&ada, &record(0)).await.unwrap();
+        assert!(issue(&*store, code(1, 1)).await);
+        let (old, new) = (ada.password.unwrap(), HASH.replace("m=64", "m=72").parse().unwrap());
+        store.upgrade_password_hash(ada.id, &old, &new).await.unwrap();
+        assert!(issue(&*store, code(2, 1)).await, "an upgrade of the hash voids nothing");
+        let order = PasswordOrder {
+            user: ada.id,
+            password: old,
+            replaces: Some(at(0)),
+            keep: None,
+            end: end(at(5), EndReason::PasswordChanged),
+        };
+        let changed = store.set_password(&order, &record(5)).await.unwrap();
+        assert_eq!(changed, UserChange::Changed);
+        assert!(!issue(&*store, code(3, 1)).await, "it was for the old password");
+        for number in [1, 2] {
+            assert_eq!(store.find_code(CodeDigest([number; 32])).await.unwrap(), None);
+        }
+        let again = store.set_password(&order, &record(6)).await.unwrap();
+        assert_eq!(again, UserChange::Unchanged);
     }
 }

@@ -201,6 +201,16 @@ impl Scene {
                 with(self.of_user(NOBODY, Method::PUT, "/password"), &too_much),
             ),
         ];
+        let sid = &self.people.of_grace.sid;
+        let rename = |sid: &str, body: &Value| {
+            let request = self.admin(Method::PATCH, &format!("/sessions/{sid}"));
+            with(request, body)
+        };
+        let name = json!({ "device": "Kitchen tablet" });
+        let too_long = json!({ "device": too_long() });
+        cases.push(("renameUserSession", 200, rename(sid, &name)));
+        cases.push(("renameUserSession", 404, rename(NOBODY, &name)));
+        cases.push(("renameUserSession", 413, rename(sid, &too_long)));
         for (operation, method, path, status) in [
             ("showUser", Method::GET, "", 200),
             ("listUserSessions", Method::GET, "/sessions", 200),
@@ -344,5 +354,30 @@ on_every_database! {
         assert_eq!(known["aud"], "https://api.example.com");
         let own = app.introspect(&reader, &app.access_token(&reader).await).await.json();
         assert_eq!((&own["sub"], own.get("sid")), (&json!("api"), None));
+    }
+}
+
+on_every_database! {
+    async fn a_sign_up_is_refused_in_words_that_oauth_allows(database) {
+        let app = TestApp::start_with(&database, &[("TOKENSMITH_SIGNUP", "true")]).await;
+        let phone = app.phone().await;
+        let new = |name: &str, password: &str| TestUser {
+            id: String::new(),
+            name: name.into(),
+            password: password.into(),
+        };
+        let ada = new("ada", "seven herons at dawn");
+        let create = [("prompt", "create")];
+        assert_eq!(app.challenge(&phone, &ada, &create).await.status, 200);
+        assert!(!app.login(&phone, &ada).await.sid.is_empty());
+        for refused in [
+            new("ADA", "seven herons at dusk"),
+            new("eve", "short"),
+            new("eve", "abcabcabcabc"),
+            new("eve\n", "seven herons at dusk"),
+        ] {
+            let reply = app.challenge(&phone, &refused, &create).await;
+            assert_eq!(reply.error(), (400, "invalid_request".into()), "{refused:?}");
+        }
     }
 }

@@ -1,0 +1,201 @@
+//! Sessions.
+
+use super::accounts::end_all;
+use super::{Outcome, audit};
+use crate::domain::Timestamp;
+use crate::domain::audit::AuditRecord;
+use crate::domain::device::DeviceLabel;
+use crate::domain::id::{SessionId, UserId};
+use crate::domain::ports::{Rotation, SessionUse, StoredSession};
+use crate::domain::session::{Session, SessionEnd};
+use crate::domain::throttle::ThrottlePolicy;
+use crate::store::connection::Connection;
+use crate::store::rows::{self, people};
+use crate::store::sql;
+
+/// No session has an empty id.
+pub(super) const NO_SESSION: &[u8] = &[];
+
+pub(super) async fn insert_session(
+    connection: &mut impl Connection,
+    session: &Session,
+) -> Outcome<()> {
+    let Session { terms, chain, .. } = session;
+    let audience = people::audience_text(&terms.audience);
+    let methods = people::methods_text(&terms.authentication);
+    let address = session.address.map(|address| address.to_string());
+    let params = [
+        terms.id.0.as_slice().into(),
+        terms.user_id.0.as_slice().into(),
+        terms.client_id.as_str().into(),
+        terms.secret.0.as_slice().into(),
+        i64::from(chain.generation.0).into(),
+        rows::milliseconds(chain.rotated_at).into(),
+        rows::milliseconds(chain.idle_expires_at).into(),
+        rows::milliseconds(terms.expires_at).into(),
+        rows::milliseconds(terms.created_at).into(),
+        rows::milliseconds(terms.authentication.at).into(),
+        methods.as_str().into(),
+        terms.scope.as_str().into(),
+        audience.as_str().into(),
+        session.device.as_ref().map(DeviceLabel::as_str).into(),
+        address.as_deref().into(),
+    ];
+    connection.execute(sql::INSERT_SESSION, &params).await?;
+    Ok(())
+}
+
+pub(in crate::store) async fn find_session(
+    connection: &mut impl Connection,
+    id: SessionId,
+) -> Outcome<Option<StoredSession>> {
+    let found = connection
+        .fetch(sql::FIND_SESSION, &[id.0.as_slice().into()])
+        .await?;
+    found.first().map(people::stored_session).transpose()
+}
+
+/// One statement and nothing else: it runs outside a transaction.
+pub(in crate::store) async fn rotate_session(
+    connection: &mut impl Connection,
+    rotation: &Rotation,
+) -> Outcome<bool> {
+    let step = &rotation.step;
+    let address = rotation.address.map(|address| address.to_string());
+    let params = [
+        rotation.session.0.as_slice().into(),
+        i64::from(step.from.0).into(),
+        i64::from(step.to.0).into(),
+        rows::milliseconds(step.at).into(),
+        step.retry_key.as_ref().map(|key| key.0.as_slice()).into(),
+        rows::milliseconds(step.idle_expires_at).into(),
+        address.as_deref().into(),
+    ];
+    Ok(connection.execute(sql::ROTATE_SESSION, &params).await? > 0)
+}
+
+pub(in crate::store) async fn catch_up_session(
+    connection: &mut impl Connection,
+    rotation: &Rotation,
+    record: &AuditRecord,
+) -> Outcome<bool> {
+    let moved = rotate_session(connection, rotation).await?;
+    if moved {
+        audit::insert(connection, record).await?;
+    }
+    Ok(moved)
+}
+
+pub(in crate::store) async fn end_session(
+    connection: &mut impl Connection,
+    id: SessionId,
+    end: SessionEnd,
+    record: &AuditRecord,
+) -> Outcome<bool> {
+    let params = [
+        id.0.as_slice().into(),
+        rows::milliseconds(end.at).into(),
+        end.reason.as_str().into(),
+    ];
+    let ended = connection.execute(sql::END_SESSION, &params).await? > 0;
+    if ended {
+        audit::insert(connection, record).await?;
+    }
+    Ok(ended)
+}
+
+pub(in crate::store) async fn end_sessions_of(
+    connection: &mut impl Connection,
+    user: UserId,
+    except: Option<SessionId>,
+    end: SessionEnd,
+    record: &AuditRecord,
+) -> Outcome<u64> {
+    let ended = end_all(connection, user, except, end).await?;
+    if ended > 0 {
+        audit::insert(connection, record).await?;
+    }
+    Ok(ended)
+}
+
+pub(in crate::store) async fn list_sessions(
+    connection: &mut impl Connection,
+    user: UserId,
+    now: Timestamp,
+) -> Outcome<Vec<Session>> {
+    const MOST: i64 = 1_000;
+    let params = [
+        user.0.as_slice().into(),
+        rows::milliseconds(now).into(),
+        MOST.into(),
+    ];
+    let found = connection.fetch(sql::LIST_SESSIONS, &params).await?;
+    found.iter().map(people::session).collect()
+}
+
+pub(in crate::store) async fn rename_session(
+    connection: &mut impl Connection,
+    user: UserId,
+    id: SessionId,
+    device: &DeviceLabel,
+) -> Outcome<bool> {
+    let params = [
+        id.0.as_slice().into(),
+        user.0.as_slice().into(),
+        device.as_str().into(),
+    ];
+    Ok(connection.execute(sql::RENAME_SESSION, &params).await? > 0)
+}
+
+pub(in crate::store) async fn record_session_use(
+    connection: &mut impl Connection,
+    uses: &[SessionUse],
+) -> Outcome<()> {
+    // In one order, so that two replicas never wait for each other.
+    let mut uses = uses.to_vec();
+    uses.sort_by_key(|used| used.session);
+    for used in uses {
+        let params = [
+            used.session.0.as_slice().into(),
+            rows::milliseconds(used.seen_at).into(),
+            used.idle_expires_at.map_or(0, rows::milliseconds).into(),
+        ];
+        connection.execute(sql::RECORD_SESSION_USE, &params).await?;
+    }
+    Ok(())
+}
+
+pub(in crate::store) async fn sweep(
+    connection: &mut impl Connection,
+    after: Option<SessionId>,
+    over_before: Timestamp,
+    limit: u32,
+) -> Outcome<Option<SessionId>> {
+    /// Codes stay for a day after their end, to notice one that is used again.
+    const CODES_STAY: chrono::TimeDelta = chrono::TimeDelta::days(1);
+    let limit = i64::from(limit);
+    let over = rows::milliseconds(over_before);
+    let codes_over = rows::milliseconds(over_before - CODES_STAY);
+    let params = [codes_over.into(), limit.into()];
+    connection.execute(sql::DELETE_OLD_CODES, &params).await?;
+    let longest = ThrottlePolicy::ACCOUNT
+        .memory
+        .max(ThrottlePolicy::ADDRESS.memory);
+    let attempts_over = rows::milliseconds(over_before - longest);
+    let params = [attempts_over.into(), limit.into()];
+    connection
+        .execute(sql::DELETE_OLD_ATTEMPTS, &params)
+        .await?;
+    let after = after.as_ref().map_or(NO_SESSION, |id| id.0.as_slice());
+    let page = connection
+        .fetch(sql::END_OF_SESSION_PAGE, &[after.into(), limit.into()])
+        .await?;
+    let Some(last) = page.first().map(people::session_id).transpose()? else {
+        return Ok(None);
+    };
+    let params = [after.into(), last.0.as_slice().into(), over.into()];
+    connection
+        .execute(sql::DELETE_OVER_SESSIONS, &params)
+        .await?;
+    Ok(Some(last))
+}
