@@ -1,6 +1,7 @@
 //! The running service.
 
 mod admin_api;
+mod audit_log;
 mod command_line;
 mod contract;
 mod hostile_tokens;
