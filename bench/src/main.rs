@@ -5,6 +5,7 @@ mod arguments;
 mod failure;
 mod http;
 mod measure;
+mod people;
 mod report;
 mod scenario;
 mod service;

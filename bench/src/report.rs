@@ -1,7 +1,7 @@
 //! What a scenario found, as one JSON object or as a table.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -37,13 +37,24 @@ pub(crate) struct Report {
     pub(crate) bars: Vec<Bar>,
 }
 
-/// An upper limit for one figure.
+/// A limit for one figure.
 #[derive(Debug, Serialize)]
 pub(crate) struct Bar {
     figure: &'static str,
     value: f64,
-    at_most: f64,
+    #[serde(flatten)]
+    limit: Limit,
     met: bool,
+}
+
+/// On which side of its limit a figure has to be.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Limit {
+    /// Not above.
+    AtMost(f64),
+    /// Not below.
+    AtLeast(f64),
 }
 
 impl Report {
@@ -79,6 +90,11 @@ impl Report {
         self.ratio = Some(rounded(comparison.ratio));
     }
 
+    /// Adds the CPU time of the service for one operation.
+    pub(crate) fn server_cpu(&mut self, microseconds: f64) {
+        self.server_cpu_us_per_op = Some(rounded(microseconds));
+    }
+
     /// Adds how the operations compare with raw RSA verifications.
     pub(crate) fn against_raw_verifications(&mut self, comparison: &Comparison) {
         self.server_cpu_us_per_op = Some(rounded(comparison.ours_us));
@@ -91,14 +107,13 @@ impl Report {
         self.more.insert(name, rounded(value));
     }
 
-    /// Holds a figure against its upper limit.
-    pub(crate) fn bar(&mut self, figure: &'static str, value: f64, at_most: f64) {
+    /// Holds a figure against its limit.
+    pub(crate) fn bar(&mut self, figure: &'static str, value: f64, limit: Limit) {
         self.bars.push(Bar {
             figure,
             value: rounded(value),
-            at_most,
-            // Not rounded, and not a number is not met.
-            met: value <= at_most,
+            limit,
+            met: limit.is_kept_by(value),
         });
     }
 
@@ -139,10 +154,29 @@ impl Report {
         row("errors", self.errors.to_string());
         for bar in &self.bars {
             let verdict = if bar.met { "met" } else { "MISSED" };
-            let name = format!("{} at most {}", bar.figure, bar.at_most);
+            let name = format!("{} {}", bar.figure, bar.limit);
             row(&name, verdict.to_owned());
         }
         table.trim_end().to_owned()
+    }
+}
+
+impl Limit {
+    /// The figure is not rounded before; not a number keeps no limit.
+    fn is_kept_by(self, value: f64) -> bool {
+        match self {
+            Self::AtMost(most) => value <= most,
+            Self::AtLeast(fewest) => value >= fewest,
+        }
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AtMost(most) => write!(f, "at most {most}"),
+            Self::AtLeast(fewest) => write!(f, "at least {fewest}"),
+        }
     }
 }
 
@@ -177,13 +211,29 @@ mod tests {
     #[test]
     fn a_bar_is_met_up_to_its_limit_and_never_by_nonsense() {
         let mut report = Report::new("token");
-        report.bar("ratio", 1.12, 1.12);
+        report.bar("ratio", 1.12, Limit::AtMost(1.12));
         assert!(report.is_good(true));
-        report.bar("ratio", 1.120_001, 1.12);
+        report.bar("ratio", 1.120_001, Limit::AtMost(1.12));
         assert!(report.is_good(false));
         assert!(!report.is_good(true));
-        let mut report = Report::new("token");
-        report.bar("ratio", f64::NAN, 1.12);
+        for limit in [Limit::AtMost(1.12), Limit::AtLeast(1.12)] {
+            let mut report = Report::new("token");
+            report.bar("ratio", f64::NAN, limit);
+            assert!(!report.is_good(true));
+        }
+    }
+
+    #[test]
+    fn a_bar_may_be_a_lower_limit() {
+        let mut report = Report::new("refresh");
+        report.bar("transitions_per_commit", 8.0, Limit::AtLeast(8.0));
+        assert!(report.is_good(true));
+        let json = report.to_json().unwrap();
+        assert!(
+            json.contains(r#""value":8.0,"at_least":8.0,"met":true"#),
+            "{json}"
+        );
+        report.bar("transitions_per_commit", 7.999, Limit::AtLeast(8.0));
         assert!(!report.is_good(true));
     }
 
@@ -199,7 +249,7 @@ mod tests {
     #[test]
     fn the_table_says_which_bar_is_missed() {
         let mut report = Report::new("jwks");
-        report.bar("server_cpu_us_per_op", 9.0, 8.0);
+        report.bar("server_cpu_us_per_op", 9.0, Limit::AtMost(8.0));
         assert!(report.to_table().contains("server_cpu_us_per_op at most 8"));
         assert!(report.to_table().ends_with("MISSED"));
     }

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::{join_all, try_join_all};
@@ -13,20 +14,15 @@ use crate::measure::Latencies;
 /// Every how many answers of a client one is looked into.
 const SAMPLE_EVERY: u64 = 64;
 
-/// Clients that all send the same request.
-pub(crate) struct Load {
-    clients: Vec<Client>,
-    errand: Errand,
+/// One client of a load.
+pub(crate) trait Client {
+    /// Asks once; answers whether the answer was right. A broken connection is opened again.
+    async fn ask(&mut self) -> Outcome<bool>;
 }
 
-/// What every client asks for.
-pub(crate) struct Errand {
-    /// The request, sent as it is.
-    pub(crate) request: Vec<u8>,
-    /// The status of the right answer.
-    pub(crate) status: u16,
-    /// Looks into the body of a sampled answer.
-    pub(crate) is_right: fn(&[u8]) -> bool,
+/// Clients that ask at the same time.
+pub(crate) struct Load<C> {
+    clients: Vec<C>,
 }
 
 /// What happened while a load ran.
@@ -40,22 +36,18 @@ pub(crate) struct Slice {
     pub(crate) wall: Duration,
 }
 
-impl Load {
-    /// Opens the connections.
-    pub(crate) async fn connect(
-        address: SocketAddr,
-        clients: u16,
-        errand: Errand,
-    ) -> Outcome<Self> {
-        let connections = try_join_all((0..clients).map(|_| Connection::open(address))).await?;
-        let client = |connection| Client {
-            connection,
-            asked: 0,
-        };
-        Ok(Self {
-            clients: connections.into_iter().map(client).collect(),
-            errand,
-        })
+impl Slice {
+    /// Adds what happened in another slice.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.ops += other.ops;
+        self.errors += other.errors;
+        self.wall += other.wall;
+    }
+}
+
+impl<C: Client> Load<C> {
+    pub(crate) fn of(clients: Vec<C>) -> Self {
+        Self { clients }
     }
 
     /// Sends requests for `duration` and waits for the last answers.
@@ -65,13 +57,12 @@ impl Load {
         latencies: &mut Latencies,
     ) -> Outcome<Slice> {
         let start = Instant::now();
-        let errand = &self.errand;
         // All clients take turns on one thread.
         let slice = RefCell::new((Slice::default(), latencies));
         let loops = self.clients.iter_mut().map(|client| async {
             let mut since_start = start.elapsed();
             while since_start < duration {
-                let is_right = client.ask(errand).await?;
+                let is_right = client.ask().await?;
                 let now = start.elapsed();
                 let (slice, latencies) = &mut *slice.borrow_mut();
                 slice.ops += 1;
@@ -88,18 +79,47 @@ impl Load {
     }
 }
 
-struct Client {
+/// What a [`Repeater`] asks for.
+pub(crate) struct Errand {
+    /// The request, sent as it is.
+    pub(crate) request: Vec<u8>,
+    /// The status of the right answer.
+    pub(crate) status: u16,
+    /// Looks into the body of a sampled answer.
+    pub(crate) is_right: fn(&[u8]) -> bool,
+}
+
+/// A client that sends the same request again and again.
+pub(crate) struct Repeater {
     connection: Connection,
+    errand: Rc<Errand>,
     asked: u64,
 }
 
-impl Client {
-    /// Asks once; answers whether the answer was right. A broken connection is opened again.
-    async fn ask(&mut self, errand: &Errand) -> Outcome<bool> {
-        let sampled = self.asked.is_multiple_of(SAMPLE_EVERY);
+impl Load<Repeater> {
+    /// Opens a connection for each of the clients.
+    pub(crate) async fn connect(
+        address: SocketAddr,
+        clients: u16,
+        errand: Errand,
+    ) -> Outcome<Self> {
+        let errand = Rc::new(errand);
+        let connections = try_join_all((0..clients).map(|_| Connection::open(address))).await?;
+        let client = |connection| Repeater {
+            connection,
+            errand: Rc::clone(&errand),
+            asked: 0,
+        };
+        Ok(Self::of(connections.into_iter().map(client).collect()))
+    }
+}
+
+impl Client for Repeater {
+    async fn ask(&mut self) -> Outcome<bool> {
+        let sampled = is_sampled(self.asked);
         self.asked += 1;
-        if let Ok(response) = self.connection.exchange(&errand.request).await {
-            return Ok(errand.accepts(response, sampled));
+        if let Ok(response) = self.connection.exchange(&self.errand.request).await {
+            return Ok(self.errand.accepts(response, sampled));
         }
         self.connection.reopen().await?;
         Ok(false)
@@ -110,4 +130,9 @@ impl Errand {
     fn accepts(&self, response: Response<'_>, sampled: bool) -> bool {
         response.status == self.status && (!sampled || (self.is_right)(response.body))
     }
+}
+
+/// Whether the body of a client's n-th answer is looked into.
+pub(crate) fn is_sampled(asked: u64) -> bool {
+    asked.is_multiple_of(SAMPLE_EVERY)
 }

@@ -7,6 +7,6 @@ mod request;
 mod response;
 
 pub(crate) use connection::Connection;
-pub(crate) use load::{Errand, Load, Slice};
-pub(crate) use request::{get, post_form};
+pub(crate) use load::{Client, Errand, Load, Repeater, Slice, is_sampled};
+pub(crate) use request::{basic, get, post_form};
 pub(crate) use response::Response;

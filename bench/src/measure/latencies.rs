@@ -22,6 +22,11 @@ impl Latencies {
             .saturating_record(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
     }
 
+    /// Adds the operations of another measurement.
+    pub(crate) fn add(&mut self, other: &Self) -> Outcome<()> {
+        self.0.add(&other.0).doing("adding histograms")
+    }
+
     /// How many operations there were.
     pub(crate) fn count(&self) -> u64 {
         self.0.len()
@@ -51,6 +56,16 @@ mod tests {
         assert_eq!(latencies.count(), 1_000);
         assert!((latencies.quantile_ms(0.5) - 500.0).abs() < 0.5);
         assert!((latencies.quantile_ms(0.99) - 990.0).abs() < 1.0);
+    }
+
+    #[test]
+    fn measurements_add_up() {
+        let (mut sum, mut other) = (Latencies::new().unwrap(), Latencies::new().unwrap());
+        sum.record(Duration::from_millis(1));
+        other.record(Duration::from_millis(3));
+        sum.add(&other).unwrap();
+        assert_eq!(sum.count(), 2);
+        assert!((sum.quantile_ms(1.0) - 3.0).abs() < 0.01);
     }
 
     #[test]

@@ -1,11 +1,17 @@
-//! The issuer without HTTP and database: the real grant and the real keys over small ports.
+//! The issuer without HTTP: the real grant and the real keys over small ports. There is a database,
+//! which tokens for services never touch.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::{Map, Value};
+use tempfile::TempDir;
+use tokensmith::accounts::Accounts;
+use tokensmith::accounts::trail::Trail;
 use tokensmith::clock::SystemClock;
 use tokensmith::crypto::{
-    HmacSecretMint, MasterKey, MasterKeySource, SealedKeyVault, SystemEntropy,
+    HmacChainSealer, HmacSecretMint, MasterKey, MasterKeySource, MasterKeyedTokens, PasswordPool,
+    SealedKeyVault, SystemEntropy,
 };
 use tokensmith::domain::Timestamp;
 use tokensmith::domain::algorithm::Algorithm;
@@ -13,10 +19,16 @@ use tokensmith::domain::client::{Client, ClientMetadata, GrantType};
 use tokensmith::domain::id::{ClientId, SecretId};
 use tokensmith::domain::issuer::Issuer;
 use tokensmith::domain::key::{KeySchedule, PublicJwk, SigningKey};
+use tokensmith::domain::password::Argon2Parameters;
 use tokensmith::domain::ports::{
-    ClientDirectory, Clock, Entropy, KeyVault, SigningKeys, TokenSigner,
+    AccessTokenReader, ClientDirectory, Clock, Entropy, KeyVault, SigningKeys, TokenSigner,
 };
+use tokensmith::domain::session_policy::SessionPolicy;
 use tokensmith::grants::{ClientCredentialsRequest, TokenService};
+use tokensmith::replica::SessionCache;
+use tokensmith::store::{self, DatabaseLocation};
+use tokensmith::telemetry::metrics::StoreMetrics;
+use tokensmith_verify::Claims;
 use zeroize::Zeroizing;
 
 use crate::failure::{Doing, Failure, Outcome};
@@ -29,29 +41,38 @@ pub(super) struct InProcessIssuer {
     service: TokenService,
     client: Client,
     jwk: PublicJwk,
+    /// Of the database.
+    _directory: TempDir,
 }
 
 impl InProcessIssuer {
     /// An issuer with a new RSA-2048 key.
-    pub(super) fn new() -> Outcome<Self> {
+    pub(super) async fn new() -> Outcome<Self> {
         let now = SystemClock.now();
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::default());
         let master = master_key()?;
         let vault = SealedKeyVault::new(&master, Arc::clone(&entropy)).doing("making a vault")?;
         let key = signing_key(&vault, now)?;
         let signer = vault.open(&key).doing("opening the signing key")?;
+        let directory = tempfile::tempdir().doing("making a directory")?;
         let service = TokenService {
             issuer: Issuer::parse(ISSUER).doing("parsing the issuer")?,
             access_token_lifetime: Duration::from_mins(5),
+            session_policy: SessionPolicy::default(),
+            signup: false,
             clients: Arc::new(NoClients),
             secrets: Arc::new(HmacSecretMint::new(&master, Arc::clone(&entropy))),
             keys: Arc::new(OneKey(signer)),
+            reader: Arc::new(NoTokens),
+            accounts: accounts(&master, &entropy, &directory).await?,
+            memory: Arc::new(SessionCache::default()),
             entropy,
         };
         Ok(Self {
             service,
             client: client(now)?,
             jwk: key.public_jwk,
+            _directory: directory,
         })
     }
 
@@ -81,6 +102,30 @@ pub(super) fn signing_input(token: &str) -> Outcome<&str> {
     let parts = token.rsplit_once('.');
     let (input, _signature) = parts.ok_or_else(|| Failure::new("a token is no JWS"))?;
     Ok(input)
+}
+
+/// Accounts without anybody.
+async fn accounts(
+    master: &MasterKey,
+    entropy: &Arc<dyn Entropy>,
+    directory: &TempDir,
+) -> Outcome<Accounts> {
+    let location = DatabaseLocation::Sqlite(directory.path().join("tokensmith.db"));
+    let store = store::open(&location, 1, StoreMetrics::default());
+    let store = store.await.doing("opening a database")?;
+    let cheap = Argon2Parameters::new(8, 1, 1).doing("choosing a hash")?;
+    let one = std::num::NonZeroUsize::MIN;
+    let hasher = PasswordPool::start(cheap, one, one, entropy).doing("starting to hash")?;
+    let tokens = MasterKeyedTokens::new(master, Arc::clone(entropy));
+    let sealer = Arc::new(HmacChainSealer::new(master));
+    Ok(Accounts {
+        trail: Trail::new(Arc::clone(&store), sealer, Arc::clone(entropy)),
+        store,
+        hasher: Arc::new(hasher),
+        tokens: Arc::new(tokens.doing("deriving the keys of tokens")?),
+        entropy: Arc::clone(entropy),
+        service_name: "auth.example.com".to_owned(),
+    })
 }
 
 /// A master key that everybody knows: nothing here outlives the process.
@@ -135,6 +180,15 @@ impl SigningKeys for OneKey {
     }
 }
 
+/// Nobody shows a token here.
+struct NoTokens;
+
+impl AccessTokenReader for NoTokens {
+    fn read_access_token(&self, _: &str, _: Timestamp) -> Option<Claims<Map<String, Value>>> {
+        None
+    }
+}
+
 /// Nobody authenticates here.
 struct NoClients;
 
@@ -152,9 +206,9 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn the_tokens_are_good() {
-        let issuer = InProcessIssuer::new().unwrap();
+    #[tokio::test]
+    async fn the_tokens_are_good() {
+        let issuer = InProcessIssuer::new().await.unwrap();
         let keys = KeySet::from_json(&issuer.jwks()).unwrap();
         let verifier = Verifier::with_keys(ISSUER, keys).audience(AUDIENCE).build();
         let token = issuer.token().unwrap();

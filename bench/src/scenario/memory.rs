@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Plan, Scenario, token};
+use super::{Plan, Scenario, USUAL_CLIENTS, token};
 use crate::failure::Outcome;
 use crate::measure::{Latencies, resident_mib};
-use crate::report::Report;
+use crate::report::{Limit, Report};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "memory",
@@ -27,7 +27,7 @@ async fn run(plan: &Plan) -> Outcome<Report> {
     let (idle, idle_anonymous) = resident_mib(service.pid())?;
 
     let mut latencies = Latencies::new()?;
-    let mut load = token::load(&installation, &service, plan.clients).await?;
+    let mut load = token::load(&installation, &service, plan.clients(USUAL_CLIENTS)).await?;
     let slice = load.run(plan.duration, &mut latencies).await?;
     drop(load);
     tokio::time::sleep(IDLE_FOR).await;
@@ -45,7 +45,7 @@ async fn run(plan: &Plan) -> Outcome<Report> {
     report.figure("after_load_rss_mib", loaded);
     report.figure("after_load_anonymous_mib", loaded_anonymous);
     report.figure("binary_mib", binary);
-    report.bar("idle_rss_mib", idle, MOST_IDLE_MIB);
-    report.bar("binary_mib", binary, MOST_BINARY_MIB);
+    report.bar("idle_rss_mib", idle, Limit::AtMost(MOST_IDLE_MIB));
+    report.bar("binary_mib", binary, Limit::AtMost(MOST_BINARY_MIB));
     Ok(report)
 }

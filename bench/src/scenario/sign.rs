@@ -9,11 +9,11 @@ use crate::report::Report;
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "sign",
     about: "CPU time of a complete token in one process, against one raw RSA signature",
-    run: |plan| Box::pin(std::future::ready(run(plan))),
+    run: |plan| Box::pin(run(plan)),
 };
 
-fn run(plan: &Plan) -> Outcome<Report> {
-    let issuer = InProcessIssuer::new()?;
+async fn run(plan: &Plan) -> Outcome<Report> {
+    let issuer = InProcessIssuer::new().await?;
     let raw = RawRsaSigner::new()?;
     let token = issuer.token()?;
     let message = signing_input(&token)?.as_bytes();

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::{Plan, Scenario};
 use crate::failure::Outcome;
 use crate::measure::Latencies;
-use crate::report::Report;
+use crate::report::{Limit, Report};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "start",
@@ -34,6 +34,6 @@ async fn run(plan: &Plan) -> Outcome<Report> {
     let mut report = Report::new(SCENARIO.name);
     report.ops = latencies.count();
     report.latencies(&latencies);
-    report.bar("p50_ms", latencies.quantile_ms(0.5), MOST_MS);
+    report.bar("p50_ms", latencies.quantile_ms(0.5), Limit::AtMost(MOST_MS));
     Ok(report)
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::failure::{Failure, Outcome};
-use crate::http::{Load, Slice};
+use crate::http::{Client, Load, Slice};
 use crate::measure::{Comparison, Latencies, RawRsaSigner, Round, TaskTimes, real};
 use crate::report::Report;
 use crate::service::Service;
@@ -24,9 +24,9 @@ pub(super) struct Measured {
 }
 
 /// Runs the load and the yardstick in turns for about `duration`. The yardstick signs `message`.
-pub(super) async fn measure(
+pub(super) async fn measure<C: Client>(
     service: &Service,
-    load: &mut Load,
+    load: &mut Load<C>,
     message: &[u8],
     duration: Duration,
 ) -> Outcome<Measured> {
@@ -52,9 +52,7 @@ pub(super) async fn measure(
             yardstick_us: f64::midpoint(yardstick_before, yardstick_after),
         });
         yardstick_before = yardstick_after;
-        total.ops += slice.ops;
-        total.errors += slice.errors;
-        total.wall += slice.wall;
+        total.add(slice);
     }
     if total.ops == 0 {
         return Err(Failure::new("the service has answered nothing"));

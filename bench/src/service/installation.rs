@@ -7,14 +7,21 @@ use std::process::{Command, Stdio};
 
 use serde::Deserialize;
 use tempfile::TempDir;
+use tokensmith::crypto::{MasterKey, MasterKeySource};
+use tokensmith::store::DatabaseLocation;
 
-use super::{Binary, Service};
+use super::{Binary, Relay, Service};
 use crate::failure::{Doing, Failure, Outcome};
 
 /// The audience of the client's tokens.
 pub(crate) const AUDIENCE: &str = "https://api.example.com";
 /// The scope of the client.
 pub(crate) const SCOPE: &str = "orders:read orders:write";
+
+/// The app on people's phones.
+pub(crate) const PHONE: &str = "phone";
+/// The scope of its sessions.
+pub(crate) const PHONE_SCOPE: &str = "openid offline_access orders:read";
 
 /// Everything that the service needs to start.
 pub(crate) struct Installation {
@@ -53,11 +60,21 @@ impl Installation {
 
     /// Starts the service. It is not ready yet.
     pub(crate) fn launch(&self) -> Outcome<Service> {
+        self.start(self.command())
+    }
+
+    /// Starts the service with a relay between it and its database.
+    pub(crate) fn launch_through(&self, relay: &Relay) -> Outcome<Service> {
+        let mut command = self.command();
+        command.env("TOKENSMITH_DATABASE_URL", relay.url());
+        self.start(command)
+    }
+
+    fn start(&self, mut command: Command) -> Outcome<Service> {
         let log = self.log();
         // The log must not fill a pipe that nobody reads.
         let file = File::create(&log).doing("making the log file")?;
-        let child = self
-            .command()
+        let child = command
             .arg("serve")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -81,16 +98,58 @@ impl Installation {
         &self.binary
     }
 
+    /// Where its database is.
+    pub(crate) fn database(&self) -> Outcome<DatabaseLocation> {
+        let Some(url) = &self.database_url else {
+            let path = self.directory.path().join("data/tokensmith.db");
+            return Ok(DatabaseLocation::Sqlite(path));
+        };
+        url.parse().doing("reading the database URL")
+    }
+
+    /// The URL of its database, when it is not SQLite in the directory.
+    pub(crate) fn database_url(&self) -> Option<&str> {
+        self.database_url.as_deref()
+    }
+
+    /// Its master key, with which this program can make tokens of its sessions.
+    pub(crate) fn master_key(&self) -> Outcome<MasterKey> {
+        MasterKey::load(&MasterKeySource::KeysDirectory(self.keys_directory()))
+            .doing("reading the master key")?
+            .ok_or_else(|| Failure::new("there is no master key"))
+    }
+
+    /// Registers the app that is on people's phones.
+    pub(crate) fn register_phone(&self) -> Outcome<()> {
+        let grants = ["--grant", "authorization_code", "--grant", "refresh_token"];
+        let redirect_uri = ["--redirect-uri", "http://127.0.0.1/callback"];
+        let mut arguments = vec!["--id", PHONE, "--public", "--first-party"];
+        arguments.extend(grants.iter().chain(&redirect_uri));
+        arguments.extend(["--scope", PHONE_SCOPE, "--audience", AUDIENCE]);
+        self.register(&arguments).map(drop)
+    }
+
     fn log(&self) -> PathBuf {
         self.directory.path().join("service.log")
     }
 
+    fn keys_directory(&self) -> PathBuf {
+        self.directory.path().join("keys")
+    }
+
     fn register_client(&self) -> Outcome<Client> {
+        let arguments = ["--id", "bench", "--grant", "client_credentials"];
+        let entitlement = ["--scope", SCOPE, "--audience", AUDIENCE];
+        let client = self.register(&[arguments, entitlement].concat())?;
+        serde_json::from_slice(&client).doing("reading the registered client")
+    }
+
+    /// Registers a client and answers what the program says about it in JSON.
+    fn register(&self, arguments: &[&str]) -> Outcome<Vec<u8>> {
         let output = self
             .command()
-            .args(["client", "create", "--id", "bench"])
-            .args(["--grant", "client_credentials"])
-            .args(["--scope", SCOPE, "--audience", AUDIENCE, "--json"])
+            .args(["client", "create", "--json"])
+            .args(arguments)
             .stdin(Stdio::null())
             .output()
             .doing("registering a client")?;
@@ -99,7 +158,7 @@ impl Installation {
             let reason = format!("registering a client: {status}: {}", reason.trim_end());
             return Err(Failure::new(reason));
         }
-        serde_json::from_slice(&output.stdout).doing("reading the registered client")
+        Ok(output.stdout)
     }
 
     /// The program with nothing but these settings: neither the caller's environment nor a
@@ -113,7 +172,7 @@ impl Installation {
             .env("TOKENSMITH_LISTEN", self.address.to_string())
             .env("TOKENSMITH_ISSUER", self.issuer())
             .env("TOKENSMITH_DATA_DIR", home.join("data"))
-            .env("TOKENSMITH_KEYS_DIR", home.join("keys"));
+            .env("TOKENSMITH_KEYS_DIR", self.keys_directory());
         if let Some(url) = &self.database_url {
             command.env("TOKENSMITH_DATABASE_URL", url);
         }

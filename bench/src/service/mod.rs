@@ -1,9 +1,13 @@
 //! The service under measurement: a process of its own, in a directory of its own.
 
 mod binary;
+mod counters;
 mod installation;
 mod process;
+mod relay;
 
 pub(crate) use binary::Binary;
-pub(crate) use installation::{AUDIENCE, Installation, SCOPE};
+pub(crate) use counters::Counters;
+pub(crate) use installation::{AUDIENCE, Installation, PHONE, PHONE_SCOPE, SCOPE};
 pub(crate) use process::Service;
+pub(crate) use relay::Relay;

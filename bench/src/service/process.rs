@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::Counters;
 use crate::failure::{Doing, Failure, Outcome};
 use crate::http::{self, Connection};
 
@@ -59,6 +60,15 @@ impl Service {
             tokio::time::sleep(POLL).await;
         }
         Err(self.not_ready("is not ready"))
+    }
+
+    /// What it counts.
+    pub(crate) async fn counters(&self) -> Outcome<Counters> {
+        let mut connection = Connection::open(self.address).await?;
+        let request = http::get(self.address, "/metrics", &[]);
+        let text = connection.exchange(&request).await?.body.to_vec();
+        let text = String::from_utf8(text).doing("reading the metrics")?;
+        Ok(Counters::of_text(text))
     }
 
     /// Tells the service to stop and waits for it.

@@ -1,0 +1,183 @@
+//! A connection of our own to the database: to write many rows at once, and to look at its size.
+
+use sqlx::postgres::PgConnectOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, QueryBuilder, SqliteConnection};
+use tokensmith::domain::session_policy::SessionPolicy;
+use tokensmith::store::DatabaseLocation;
+
+use super::made_up::{MadeUpPerson, MadeUpSession, MadeUpSessions};
+use crate::failure::{Doing, Outcome};
+use crate::service::{AUDIENCE, PHONE, PHONE_SCOPE};
+
+/// Rows that one statement inserts; SQLite takes at most 32,766 parameters.
+const ROWS: usize = 1_000;
+
+/// A connection to either database.
+pub(crate) enum Database {
+    Sqlite(SqliteConnection, std::path::PathBuf),
+    Postgres(PgConnection),
+}
+
+impl Database {
+    /// The schema must be there already.
+    pub(crate) async fn connect(location: &DatabaseLocation) -> Outcome<Self> {
+        match location {
+            DatabaseLocation::Sqlite(path) => {
+                let options = SqliteConnectOptions::new()
+                    .filename(path)
+                    .journal_mode(SqliteJournalMode::Wal)
+                    .synchronous(SqliteSynchronous::Normal);
+                let connection = SqliteConnection::connect_with(&options).await;
+                let connection = connection.doing("connecting to the database")?;
+                Ok(Self::Sqlite(connection, path.clone()))
+            }
+            DatabaseLocation::Postgres(options) => {
+                let options: &PgConnectOptions = options;
+                let connection = PgConnection::connect_with(options).await;
+                let connection = connection.doing("connecting to the database")?;
+                Ok(Self::Postgres(connection))
+            }
+        }
+    }
+
+    /// Writes the people of the sessions.
+    pub(crate) async fn insert_people(&mut self, made_up: &MadeUpSessions) -> Outcome<()> {
+        let numbers: Vec<u32> = (0..made_up.people()).collect();
+        for page in numbers.chunks(ROWS) {
+            let people: Vec<_> = page.iter().map(|number| made_up.person(*number)).collect();
+            match self {
+                Self::Sqlite(connection, _) => sqlite::insert_people(connection, people).await,
+                Self::Postgres(connection) => postgres::insert_people(connection, people).await,
+            }
+            .doing("making up people")?;
+        }
+        Ok(())
+    }
+
+    /// Writes the sessions, as they are when they begin and in that order.
+    pub(crate) async fn insert_sessions(&mut self, made_up: &MadeUpSessions) -> Outcome<()> {
+        let numbers: Vec<u32> = (0..made_up.count()).collect();
+        for page in numbers.chunks(ROWS) {
+            let sessions = page.iter().map(|number| made_up.session(*number)).collect();
+            match self {
+                Self::Sqlite(connection, _) => sqlite::insert_sessions(connection, sessions).await,
+                Self::Postgres(connection) => postgres::insert_sessions(connection, sessions).await,
+            }
+            .doing("making up sessions")?;
+        }
+        Ok(())
+    }
+
+    /// Bytes of the sessions and their indexes; of SQLite, of everything.
+    pub(crate) async fn size(&mut self) -> Outcome<u64> {
+        match self {
+            Self::Sqlite(connection, path) => {
+                let checkpoint = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)");
+                let done = checkpoint.execute(connection).await;
+                done.doing("moving the log into the database")?;
+                let metadata = path.metadata().doing("reading the size of the database")?;
+                Ok(metadata.len())
+            }
+            Self::Postgres(_) => {
+                let size = self.number("SELECT pg_total_relation_size('sessions')");
+                Ok(u64::try_from(size.await?).unwrap_or_default())
+            }
+        }
+    }
+
+    /// Brings the planner's statistics up to date, as a database that has grown slowly has them.
+    pub(crate) async fn analyze(&mut self) -> Outcome<()> {
+        let doing = "analyzing the database";
+        match self {
+            // The service does not ask SQLite to plan by statistics.
+            Self::Sqlite(..) => Ok(()),
+            Self::Postgres(connection) => {
+                let done = sqlx::query("VACUUM ANALYZE").execute(connection).await;
+                done.doing(doing).map(drop)
+            }
+        }
+    }
+
+    /// The number that a query of PostgreSQL answers; zero on SQLite.
+    pub(crate) async fn number(&mut self, query: &'static str) -> Outcome<i64> {
+        match self {
+            Self::Sqlite(..) => Ok(0),
+            Self::Postgres(connection) => {
+                let number = sqlx::query_scalar(query).fetch_one(connection).await;
+                number.doing("asking PostgreSQL")
+            }
+        }
+    }
+
+    /// Runs a statement on PostgreSQL.
+    pub(crate) async fn execute(&mut self, statement: String) -> Outcome<()> {
+        match self {
+            Self::Sqlite(..) => Ok(()),
+            Self::Postgres(connection) => {
+                let done = sqlx::raw_sql(AssertSqlSafe(statement));
+                let done = done.execute(connection).await;
+                done.doing("telling PostgreSQL").map(drop)
+            }
+        }
+    }
+}
+
+/// The two drivers have the same shape but no common type, hence the macro.
+macro_rules! insertions {
+    ($module:ident, $database:ty, $connection:ty) => {
+        mod $module {
+            use super::*;
+
+            pub(super) async fn insert_people(
+                connection: &mut $connection,
+                people: Vec<MadeUpPerson>,
+            ) -> Result<(), sqlx::Error> {
+                let mut insert = QueryBuilder::<$database>::new(
+                    "INSERT INTO users (id, username, profile, created_at) ",
+                );
+                insert.push_values(people, |mut row, person| {
+                    row.push_bind(person.id.to_vec())
+                        .push_bind(person.username)
+                        .push_bind("{}")
+                        .push_bind(person.created_at_ms);
+                });
+                insert.build().execute(connection).await.map(drop)
+            }
+
+            pub(super) async fn insert_sessions(
+                connection: &mut $connection,
+                sessions: Vec<MadeUpSession>,
+            ) -> Result<(), sqlx::Error> {
+                let policy = SessionPolicy::default();
+                let mut insert = QueryBuilder::<$database>::new(
+                    "INSERT INTO sessions (id, user_id, client_id, secret, generation, \
+                     rotated_at, idle_expires_at, expires_at, created_at, auth_time, amr, scope, \
+                     audience, device, address) ",
+                );
+                insert.push_values(sessions, |mut row, session| {
+                    let began_at = session.began_at_ms;
+                    row.push_bind(session.id.to_vec())
+                        .push_bind(session.user_id.to_vec())
+                        .push_bind(PHONE)
+                        .push_bind(session.secret.to_vec())
+                        .push_bind(1_i64)
+                        .push_bind(began_at)
+                        .push_bind(began_at + policy.idle_lifetime.num_milliseconds())
+                        .push_bind(began_at + policy.lifetime.num_milliseconds())
+                        .push_bind(began_at)
+                        .push_bind(began_at)
+                        .push_bind("pwd")
+                        .push_bind(PHONE_SCOPE)
+                        .push_bind(AUDIENCE)
+                        .push_bind("Chrome on Android")
+                        .push_bind(session.address);
+                });
+                insert.build().execute(connection).await.map(drop)
+            }
+        }
+    };
+}
+
+insertions!(sqlite, sqlx::Sqlite, SqliteConnection);
+insertions!(postgres, sqlx::Postgres, PgConnection);

@@ -1,0 +1,11 @@
+//! People, their phones and their sessions, in the database of an installation.
+
+mod accounts;
+mod database;
+mod made_up;
+mod phone;
+
+pub(crate) use accounts::{PASSWORD, sign_up, username};
+pub(crate) use database::Database;
+pub(crate) use made_up::{MadeUpSessions, Random};
+pub(crate) use phone::{Phone, Share, challenge, log_in};
