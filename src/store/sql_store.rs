@@ -1,5 +1,17 @@
 //! [`Store`] over either database: names the transition, counts it, and maps its errors.
 
+/// Runs a transition under its own name. Its arguments are owned, because the writer of SQLite runs
+/// it on another task.
+macro_rules! run {
+    ($store:ident.$how:ident, $module:ident::$name:ident($($argument:expr),*)) => {
+        $store
+            .$how(stringify!($name), move |connection| {
+                Box::pin(async move { $module::$name(connection, $($argument),*).await })
+            })
+            .await
+    };
+}
+
 mod people;
 
 use std::future::Future;
@@ -124,18 +136,12 @@ impl<D: Database> Store for SqlStore<D> {
         record: &AuditRecord,
     ) -> Result<ClientChange, StoreError> {
         let (new, record) = (new.clone(), self.proven(record));
-        self.write("create_client", move |connection| {
-            Box::pin(async move { transitions::create_client(connection, &new, &record).await })
-        })
-        .await
+        run!(self.write, transitions::create_client(&new, &record))
     }
 
     async fn find_client(&self, id: &ClientId) -> Result<Option<Client>, StoreError> {
         let id = id.clone();
-        self.read("find_client", move |connection| {
-            Box::pin(async move { transitions::find_client(connection, &id).await })
-        })
-        .await
+        run!(self.read, transitions::find_client(&id))
     }
 
     async fn list_clients(
@@ -144,12 +150,7 @@ impl<D: Database> Store for SqlStore<D> {
         limit: u32,
     ) -> Result<Vec<Client>, StoreError> {
         let after = after.cloned();
-        self.read("list_clients", move |connection| {
-            Box::pin(
-                async move { transitions::list_clients(connection, after.as_ref(), limit).await },
-            )
-        })
-        .await
+        run!(self.read, transitions::list_clients(after.as_ref(), limit))
     }
 
     async fn clients_changed_since(
@@ -157,10 +158,7 @@ impl<D: Database> Store for SqlStore<D> {
         seen: Version,
         limit: u32,
     ) -> Result<(Vec<ClientState>, Version), StoreError> {
-        self.read("clients_changed_since", move |connection| {
-            Box::pin(transitions::clients_changed_since(connection, seen, limit))
-        })
-        .await
+        run!(self.read, transitions::clients_changed_since(seen, limit))
     }
 
     async fn set_client_enabled(
@@ -170,12 +168,10 @@ impl<D: Database> Store for SqlStore<D> {
         record: &AuditRecord,
     ) -> Result<ClientChange, StoreError> {
         let (id, record) = (id.clone(), self.proven(record));
-        self.write("set_client_enabled", move |connection| {
-            Box::pin(async move {
-                transitions::set_client_enabled(connection, &id, enabled, &record).await
-            })
-        })
-        .await
+        run!(
+            self.write,
+            transitions::set_client_enabled(&id, enabled, &record)
+        )
     }
 
     async fn rotate_client_secret(
@@ -185,12 +181,10 @@ impl<D: Database> Store for SqlStore<D> {
         record: &AuditRecord,
     ) -> Result<SecretRotation, StoreError> {
         let (id, order, record) = (id.clone(), order.clone(), self.proven(record));
-        self.write("rotate_client_secret", move |connection| {
-            Box::pin(async move {
-                transitions::rotate_client_secret(connection, &id, &order, &record).await
-            })
-        })
-        .await
+        run!(
+            self.write,
+            transitions::rotate_client_secret(&id, &order, &record)
+        )
     }
 
     async fn delete_client(
@@ -199,25 +193,16 @@ impl<D: Database> Store for SqlStore<D> {
         record: &AuditRecord,
     ) -> Result<ClientChange, StoreError> {
         let (id, record) = (id.clone(), self.proven(record));
-        self.write("delete_client", move |connection| {
-            Box::pin(async move { transitions::delete_client(connection, &id, &record).await })
-        })
-        .await
+        run!(self.write, transitions::delete_client(&id, &record))
     }
 
     async fn record_secret_use(&self, uses: &[(SecretId, Timestamp)]) -> Result<(), StoreError> {
         let uses = uses.to_vec();
-        self.write("record_secret_use", move |connection| {
-            Box::pin(async move { transitions::record_secret_use(connection, &uses).await })
-        })
-        .await
+        run!(self.write, transitions::record_secret_use(&uses))
     }
 
     async fn signing_keys(&self) -> Result<(Vec<SigningKey>, Version), StoreError> {
-        self.read("signing_keys", |connection| {
-            Box::pin(transitions::signing_keys(connection))
-        })
-        .await
+        run!(self.read, transitions::signing_keys())
     }
 
     async fn change_signing_keys(
@@ -227,36 +212,25 @@ impl<D: Database> Store for SqlStore<D> {
         record: &AuditRecord,
     ) -> Result<bool, StoreError> {
         let (transition, record) = (transition.clone(), self.proven(record));
-        self.write("change_signing_keys", move |connection| {
-            Box::pin(async move {
-                transitions::change_signing_keys(connection, &transition, seen, &record).await
-            })
-        })
-        .await
+        run!(
+            self.write,
+            transitions::change_signing_keys(&transition, seen, &record)
+        )
     }
 
     async fn versions(&self) -> Result<Versions, StoreError> {
-        self.read("versions", |connection| {
-            Box::pin(transitions::versions(connection))
-        })
-        .await
+        run!(self.read, transitions::versions())
     }
 
     async fn master_key_fingerprint(&self) -> Result<Option<MasterKeyFingerprint>, StoreError> {
-        self.read("master_key_fingerprint", |connection| {
-            Box::pin(transitions::master_key_fingerprint(connection))
-        })
-        .await
+        run!(self.read, transitions::master_key_fingerprint())
     }
 
     async fn claim_for_master_key(
         &self,
         fingerprint: MasterKeyFingerprint,
     ) -> Result<MasterKeyFingerprint, StoreError> {
-        self.write("claim_for_master_key", move |connection| {
-            Box::pin(transitions::claim_for_master_key(connection, fingerprint))
-        })
-        .await
+        run!(self.write, transitions::claim_for_master_key(fingerprint))
     }
 
     async fn database_time(&self) -> Result<Option<Timestamp>, StoreError> {

@@ -93,7 +93,7 @@ pub(super) async fn create_client(
             .execute(sql::INSERT_FIRST_SECRET, &params)
             .await?;
     }
-    audit::insert(connection, record).await?;
+    audit::record(connection, record).await?;
     Ok(ClientChange::Changed)
 }
 
@@ -151,7 +151,7 @@ pub(super) async fn set_client_enabled(
         connection.execute(sql::DISABLE_CLIENT, &params).await?
     };
     if changed > 0 {
-        audit::insert(connection, record).await?;
+        audit::record(connection, record).await?;
         return Ok(ClientChange::Changed);
     }
     let exists = connection.fetch(sql::CLIENT_EXISTS, &[id.into()]).await?;
@@ -208,7 +208,7 @@ pub(super) async fn rotate_client_secret(
     connection
         .execute(sql::DELETE_EXPIRED_SECRETS, &[id.into(), now.into()])
         .await?;
-    audit::insert(connection, record).await?;
+    audit::record(connection, record).await?;
     let found = connection.fetch(sql::FIND_CLIENT, &[id.into()]).await?;
     let client = present(rows::clients(&found)?).pop();
     Ok(client.map_or(SecretRotation::NoSuchClient, |client| {
@@ -231,7 +231,7 @@ pub(super) async fn delete_client(
     connection
         .execute(sql::DELETE_SECRETS, &[id.into()])
         .await?;
-    audit::insert(connection, record).await?;
+    audit::record(connection, record).await?;
     Ok(ClientChange::Changed)
 }
 
@@ -318,7 +318,7 @@ pub(super) async fn change_signing_keys(
     if let Some(key) = &transition.insert {
         insert_signing_key(connection, key).await?;
     }
-    audit::insert(connection, record).await?;
+    audit::record(connection, record).await?;
     Ok(true)
 }
 

@@ -30,10 +30,7 @@ impl<D: Database> PeopleStore for SqlStore<D> {
     ) -> Result<UserCreation, StoreError> {
         let new = new.clone();
         let record = self.proven(record);
-        self.write("create_user", move |connection| {
-            Box::pin(async move { accounts::create_user(connection, &new, &record).await })
-        })
-        .await
+        run!(self.write, accounts::create_user(&new, &record))
     }
 
     async fn import_users(
@@ -43,10 +40,7 @@ impl<D: Database> PeopleStore for SqlStore<D> {
     ) -> Result<Vec<UserCreation>, StoreError> {
         let users = users.to_vec();
         let record = self.proven(record);
-        self.write("import_users", move |connection| {
-            Box::pin(async move { accounts::import_users(connection, &users, &record).await })
-        })
-        .await
+        run!(self.write, accounts::import_users(&users, &record))
     }
 
     async fn find_user(&self, id: UserId) -> Result<Option<User>, StoreError> {
@@ -58,32 +52,20 @@ impl<D: Database> PeopleStore for SqlStore<D> {
 
     async fn find_account(&self, key: &IdentifierKey) -> Result<Option<Account>, StoreError> {
         let key = key.clone();
-        self.read("find_account", move |connection| {
-            Box::pin(async move { accounts::find_account(connection, &key).await })
-        })
-        .await
+        run!(self.read, accounts::find_account(&key))
     }
 
     async fn find_users(&self, keys: &[IdentifierKey]) -> Result<Vec<User>, StoreError> {
         let keys = keys.to_vec();
-        self.read("find_users", move |connection| {
-            Box::pin(async move { accounts::find_users(connection, &keys).await })
-        })
-        .await
+        run!(self.read, accounts::find_users(&keys))
     }
 
     async fn find_account_by_id(&self, id: UserId) -> Result<Option<Account>, StoreError> {
-        self.read("find_account_by_id", move |connection| {
-            Box::pin(async move { accounts::find_account_by_id(connection, id).await })
-        })
-        .await
+        run!(self.read, accounts::find_account_by_id(id))
     }
 
     async fn list_users(&self, after: Option<UserId>, limit: u32) -> Result<Vec<User>, StoreError> {
-        self.read("list_users", move |connection| {
-            Box::pin(async move { accounts::list_users(connection, after, limit).await })
-        })
-        .await
+        run!(self.read, accounts::list_users(after, limit))
     }
 
     async fn enable_user(
@@ -92,10 +74,7 @@ impl<D: Database> PeopleStore for SqlStore<D> {
         record: &AuditRecord,
     ) -> Result<UserChange, StoreError> {
         let record = self.proven(record);
-        self.write("enable_user", move |connection| {
-            Box::pin(async move { accounts::enable_user(connection, id, &record).await })
-        })
-        .await
+        run!(self.write, accounts::enable_user(id, &record))
     }
 
     async fn disable_user(
@@ -105,10 +84,7 @@ impl<D: Database> PeopleStore for SqlStore<D> {
         record: &AuditRecord,
     ) -> Result<UserChange, StoreError> {
         let record = self.proven(record);
-        self.write("disable_user", move |connection| {
-            Box::pin(async move { accounts::disable_user(connection, id, end, &record).await })
-        })
-        .await
+        run!(self.write, accounts::disable_user(id, end, &record))
     }
 
     async fn delete_user(
@@ -118,10 +94,7 @@ impl<D: Database> PeopleStore for SqlStore<D> {
         record: &AuditRecord,
     ) -> Result<UserChange, StoreError> {
         let record = self.proven(record);
-        self.write("delete_user", move |connection| {
-            Box::pin(async move { accounts::delete_user(connection, id, end, &record).await })
-        })
-        .await
+        run!(self.write, accounts::delete_user(id, end, &record))
     }
 
     async fn set_password(
@@ -131,10 +104,7 @@ impl<D: Database> PeopleStore for SqlStore<D> {
     ) -> Result<UserChange, StoreError> {
         let order = order.clone();
         let record = self.proven(record);
-        self.write("set_password", move |connection| {
-            Box::pin(async move { accounts::set_password(connection, &order, &record).await })
-        })
-        .await
+        run!(self.write, accounts::set_password(&order, &record))
     }
 
     async fn upgrade_password_hash(
@@ -145,12 +115,7 @@ impl<D: Database> PeopleStore for SqlStore<D> {
     ) -> Result<(), StoreError> {
         let from = from.clone();
         let to = to.clone();
-        self.write("upgrade_password_hash", move |connection| {
-            Box::pin(
-                async move { accounts::upgrade_password_hash(connection, id, &from, &to).await },
-            )
-        })
-        .await
+        run!(self.write, accounts::upgrade_password_hash(id, &from, &to))
     }
 
     async fn charge_attempt(
@@ -159,18 +124,12 @@ impl<D: Database> PeopleStore for SqlStore<D> {
         now: Timestamp,
     ) -> Result<Charge, StoreError> {
         let keys = keys.to_vec();
-        self.write("charge_attempt", move |connection| {
-            Box::pin(async move { logins::charge_attempt(connection, &keys, now).await })
-        })
-        .await
+        run!(self.write, logins::charge_attempt(&keys, now))
     }
 
     async fn refund_attempt(&self, keys: &[ThrottleKey]) -> Result<(), StoreError> {
         let keys = keys.to_vec();
-        self.write("refund_attempt", move |connection| {
-            Box::pin(async move { logins::refund_attempt(connection, &keys).await })
-        })
-        .await
+        run!(self.write, logins::refund_attempt(&keys))
     }
 
     async fn issue_code(
@@ -181,17 +140,11 @@ impl<D: Database> PeopleStore for SqlStore<D> {
     ) -> Result<bool, StoreError> {
         let login = login.clone();
         let record = self.proven(record);
-        self.write("issue_code", move |connection| {
-            Box::pin(async move { logins::issue_code(connection, &login, now, &record).await })
-        })
-        .await
+        run!(self.write, logins::issue_code(&login, now, &record))
     }
 
     async fn find_code(&self, digest: CodeDigest) -> Result<Option<StoredCode>, StoreError> {
-        self.read("find_code", move |connection| {
-            Box::pin(async move { logins::find_code(connection, digest).await })
-        })
-        .await
+        run!(self.read, logins::find_code(digest))
     }
 
     async fn redeem_code(
@@ -202,27 +155,16 @@ impl<D: Database> PeopleStore for SqlStore<D> {
     ) -> Result<Redemption, StoreError> {
         let session = session.clone();
         let record = self.proven(record);
-        self.write("redeem_code", move |connection| {
-            Box::pin(
-                async move { logins::redeem_code(connection, digest, &session, &record).await },
-            )
-        })
-        .await
+        run!(self.write, logins::redeem_code(digest, &session, &record))
     }
 
     async fn find_session(&self, id: SessionId) -> Result<Option<StoredSession>, StoreError> {
-        self.read("find_session", move |connection| {
-            Box::pin(async move { sessions::find_session(connection, id).await })
-        })
-        .await
+        run!(self.read, sessions::find_session(id))
     }
 
     async fn rotate_session(&self, rotation: &Rotation) -> Result<bool, StoreError> {
         let rotation = rotation.clone();
-        self.write_one("rotate_session", move |connection| {
-            Box::pin(async move { sessions::rotate_session(connection, &rotation).await })
-        })
-        .await
+        run!(self.write_one, sessions::rotate_session(&rotation))
     }
 
     async fn catch_up_session(
@@ -232,12 +174,7 @@ impl<D: Database> PeopleStore for SqlStore<D> {
     ) -> Result<bool, StoreError> {
         let rotation = rotation.clone();
         let record = self.proven(record);
-        self.write("catch_up_session", move |connection| {
-            Box::pin(
-                async move { sessions::catch_up_session(connection, &rotation, &record).await },
-            )
-        })
-        .await
+        run!(self.write, sessions::catch_up_session(&rotation, &record))
     }
 
     async fn end_session(
@@ -247,10 +184,7 @@ impl<D: Database> PeopleStore for SqlStore<D> {
         record: &AuditRecord,
     ) -> Result<bool, StoreError> {
         let record = self.proven(record);
-        self.write("end_session", move |connection| {
-            Box::pin(async move { sessions::end_session(connection, id, end, &record).await })
-        })
-        .await
+        run!(self.write, sessions::end_session(id, end, &record))
     }
 
     async fn end_sessions_of(
@@ -261,12 +195,10 @@ impl<D: Database> PeopleStore for SqlStore<D> {
         record: &AuditRecord,
     ) -> Result<u64, StoreError> {
         let record = self.proven(record);
-        self.write("end_sessions_of", move |connection| {
-            Box::pin(async move {
-                sessions::end_sessions_of(connection, user, except, end, &record).await
-            })
-        })
-        .await
+        run!(
+            self.write,
+            sessions::end_sessions_of(user, except, end, &record)
+        )
     }
 
     async fn list_sessions(
@@ -274,10 +206,7 @@ impl<D: Database> PeopleStore for SqlStore<D> {
         user: UserId,
         now: Timestamp,
     ) -> Result<Vec<Session>, StoreError> {
-        self.read("list_sessions", move |connection| {
-            Box::pin(async move { sessions::list_sessions(connection, user, now).await })
-        })
-        .await
+        run!(self.read, sessions::list_sessions(user, now))
     }
 
     async fn rename_session(
@@ -287,18 +216,12 @@ impl<D: Database> PeopleStore for SqlStore<D> {
         device: &DeviceLabel,
     ) -> Result<bool, StoreError> {
         let device = device.clone();
-        self.write_one("rename_session", move |connection| {
-            Box::pin(async move { sessions::rename_session(connection, user, id, &device).await })
-        })
-        .await
+        run!(self.write_one, sessions::rename_session(user, id, &device))
     }
 
     async fn record_session_use(&self, uses: &[SessionUse]) -> Result<(), StoreError> {
         let uses = uses.to_vec();
-        self.write("record_session_use", move |connection| {
-            Box::pin(async move { sessions::record_session_use(connection, &uses).await })
-        })
-        .await
+        run!(self.write, sessions::record_session_use(&uses))
     }
 
     async fn sweep(
@@ -307,10 +230,7 @@ impl<D: Database> PeopleStore for SqlStore<D> {
         over_before: Timestamp,
         limit: u32,
     ) -> Result<Option<SessionId>, StoreError> {
-        self.write("sweep", move |connection| {
-            Box::pin(async move { sessions::sweep(connection, after, over_before, limit).await })
-        })
-        .await
+        run!(self.write, sessions::sweep(after, over_before, limit))
     }
 }
 
@@ -323,10 +243,7 @@ impl<D: Database> AuditStore for SqlStore<D> {
 
     async fn record(&self, record: &AuditRecord) -> Result<(), StoreError> {
         let record = self.proven(record);
-        self.write_one("record", move |connection| {
-            Box::pin(async move { audit::insert(connection, &record).await })
-        })
-        .await
+        run!(self.write_one, audit::record(&record))
     }
 
     async fn list_audit(
@@ -336,10 +253,7 @@ impl<D: Database> AuditStore for SqlStore<D> {
         limit: u32,
     ) -> Result<Vec<StoredRecord>, StoreError> {
         let filter = filter.clone();
-        self.read("list_audit", move |connection| {
-            Box::pin(async move { audit::list(connection, &filter, before, limit).await })
-        })
-        .await
+        run!(self.read, audit::list_audit(&filter, before, limit))
     }
 
     async fn sealed_records(
@@ -347,17 +261,11 @@ impl<D: Database> AuditStore for SqlStore<D> {
         after: i64,
         limit: u32,
     ) -> Result<Vec<StoredRecord>, StoreError> {
-        self.read("sealed_records", move |connection| {
-            Box::pin(async move { audit::sealed(connection, after, limit).await })
-        })
-        .await
+        run!(self.read, audit::sealed_records(after, limit))
     }
 
     async fn unsealed_records(&self, limit: u32) -> Result<(Vec<AuditRecord>, Seal), StoreError> {
-        self.read("unsealed_records", move |connection| {
-            Box::pin(async move { audit::unsealed(connection, limit).await })
-        })
-        .await
+        run!(self.read, audit::unsealed_records(limit))
     }
 
     async fn seal_records(
@@ -366,9 +274,6 @@ impl<D: Database> AuditStore for SqlStore<D> {
         seen: Seal,
     ) -> Result<bool, StoreError> {
         let seals = seals.to_vec();
-        self.write("seal_records", move |connection| {
-            Box::pin(async move { audit::seal(connection, &seals, seen).await })
-        })
-        .await
+        run!(self.write, audit::seal_records(&seals, seen))
     }
 }

@@ -24,7 +24,7 @@ pub(in crate::store) async fn create_user(
 ) -> Outcome<UserCreation> {
     let created = insert_user(connection, new).await?;
     if created == UserCreation::Created {
-        audit::insert(connection, record).await?;
+        audit::record(connection, record).await?;
     }
     Ok(created)
 }
@@ -39,7 +39,7 @@ pub(in crate::store) async fn import_users(
         outcomes.push(insert_user(connection, new).await?);
     }
     if outcomes.contains(&UserCreation::Created) {
-        audit::insert(connection, record).await?;
+        audit::record(connection, record).await?;
     }
     Ok(outcomes)
 }
@@ -149,7 +149,7 @@ pub(in crate::store) async fn enable_user(
     if connection.execute(sql::ENABLE_USER, &params).await? == 0 {
         return unchanged_or_gone(connection, id).await;
     }
-    audit::insert(connection, record).await?;
+    audit::record(connection, record).await?;
     Ok(UserChange::Changed)
 }
 
@@ -164,7 +164,7 @@ pub(in crate::store) async fn disable_user(
         return unchanged_or_gone(connection, id).await;
     }
     end_all(connection, id, None, end).await?;
-    audit::insert(connection, record).await?;
+    audit::record(connection, record).await?;
     Ok(UserChange::Changed)
 }
 
@@ -188,7 +188,7 @@ pub(in crate::store) async fn delete_user(
         delete_identifier(connection, &key, id).await?;
     }
     end_all(connection, id, None, end).await?;
-    audit::insert(connection, record).await?;
+    audit::record(connection, record).await?;
     Ok(UserChange::Changed)
 }
 
@@ -218,7 +218,7 @@ pub(in crate::store) async fn set_password(
         return unchanged_or_gone(connection, order.user).await;
     }
     end_all(connection, order.user, order.keep, order.end).await?;
-    audit::insert(connection, record).await?;
+    audit::record(connection, record).await?;
     Ok(UserChange::Changed)
 }
 

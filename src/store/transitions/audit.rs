@@ -1,4 +1,4 @@
-//! The audit log. Other transitions call [`insert`] in their own transaction.
+//! The audit log. Other transitions call [`record`] in their own transaction.
 
 use super::Outcome;
 use crate::domain::audit::{AuditKind, AuditRecord, Seal, StoredRecord};
@@ -9,7 +9,7 @@ use crate::store::error::StatementError;
 use crate::store::rows::{self, people};
 use crate::store::sql;
 
-pub(in crate::store) async fn insert(
+pub(in crate::store) async fn record(
     connection: &mut impl Connection,
     record: &AuditRecord,
 ) -> Outcome<()> {
@@ -33,7 +33,7 @@ pub(in crate::store) async fn insert(
     Ok(())
 }
 
-pub(in crate::store) async fn list(
+pub(in crate::store) async fn list_audit(
     connection: &mut impl Connection,
     filter: &AuditFilter,
     before: Option<AuditId>,
@@ -59,7 +59,7 @@ pub(in crate::store) async fn list(
     found.iter().map(people::audit_record).collect()
 }
 
-pub(in crate::store) async fn sealed(
+pub(in crate::store) async fn sealed_records(
     connection: &mut impl Connection,
     after: i64,
     limit: u32,
@@ -69,7 +69,7 @@ pub(in crate::store) async fn sealed(
     found.iter().map(people::audit_record).collect()
 }
 
-pub(in crate::store) async fn unsealed(
+pub(in crate::store) async fn unsealed_records(
     connection: &mut impl Connection,
     limit: u32,
 ) -> Outcome<(Vec<AuditRecord>, Seal)> {
@@ -92,7 +92,7 @@ pub(in crate::store) async fn unsealed(
     Ok((records, end))
 }
 
-pub(in crate::store) async fn seal(
+pub(in crate::store) async fn seal_records(
     connection: &mut impl Connection,
     seals: &[(AuditId, Seal)],
     seen: Seal,

@@ -137,7 +137,7 @@ pub(in crate::store) async fn issue_code(
     ];
     connection.execute(sql::INSERT_CODE, &params).await?;
     settle_attempts(connection, &login.forget, &login.refund).await?;
-    audit::insert(connection, record).await?;
+    audit::record(connection, record).await?;
     Ok(true)
 }
 
@@ -171,6 +171,6 @@ pub(in crate::store) async fn redeem_code(
         return Ok(Redemption::AlreadyUsed);
     }
     insert_session(connection, session).await?;
-    audit::insert(connection, record).await?;
+    audit::record(connection, record).await?;
     Ok(Redemption::Started)
 }

@@ -81,7 +81,7 @@ pub(in crate::store) async fn catch_up_session(
 ) -> Outcome<bool> {
     let moved = rotate_session(connection, rotation).await?;
     if moved {
-        audit::insert(connection, record).await?;
+        audit::record(connection, record).await?;
     }
     Ok(moved)
 }
@@ -99,7 +99,7 @@ pub(in crate::store) async fn end_session(
     ];
     let ended = connection.execute(sql::END_SESSION, &params).await? > 0;
     if ended {
-        audit::insert(connection, record).await?;
+        audit::record(connection, record).await?;
     }
     Ok(ended)
 }
@@ -113,7 +113,7 @@ pub(in crate::store) async fn end_sessions_of(
 ) -> Outcome<u64> {
     let ended = end_all(connection, user, except, end).await?;
     if ended > 0 {
-        audit::insert(connection, record).await?;
+        audit::record(connection, record).await?;
     }
     Ok(ended)
 }
