@@ -18,7 +18,9 @@ use crate::domain::session::{EndReason, Session};
 pub enum SessionCommand {
     /// List the live sessions of a person, newest first
     List(ListArgs),
-    /// End a session, or all sessions of a person; access tokens live on until they expire
+    /// End a session, or all sessions of a person; signed access tokens live on until they expire
+    #[command(override_usage = "tokensmith session end <SID>\n       \
+                                tokensmith session end --user <USER>")]
     End(EndArgs),
 }
 

@@ -8,7 +8,8 @@ use super::Endpoints;
 use super::client;
 use super::error::ApiError;
 use super::form::Form;
-use crate::domain::client::GrantType;
+use crate::domain::Timestamp;
+use crate::domain::client::{Client, GrantType};
 use crate::domain::error::{OAuthError, OAuthErrorCode};
 use crate::grants::{
     AuthorizationCodeRequest, ClientCredentialsRequest, GrantError, RefreshRequest, TokenResponse,
@@ -22,56 +23,77 @@ pub(super) async fn post(
     let now = endpoints.clock.now();
     let client = client::authenticate(&endpoints, &request, &form, now)?;
     let grant = grant_type(&form).map_err(GrantError::Refused)?;
-    let service = &endpoints.service;
+    let asked = Asked {
+        endpoints: &endpoints,
+        client: &client,
+        request: &request,
+        form: &form,
+        now,
+    };
     let response = match grant {
-        GrantType::ClientCredentials => {
-            let parameters = ClientCredentialsRequest {
-                scope: form.value("scope"),
-                resources: form.values("resource").collect(),
-            };
-            service.client_credentials(&client, &parameters, now)?
-        }
-        GrantType::AuthorizationCode => {
-            let parameters = AuthorizationCodeRequest {
-                code: form.value("code"),
-                code_verifier: form.value("code_verifier"),
-                redirect_uri: form.value("redirect_uri"),
-                scope: form.value("scope"),
-                resources: form.values("resource").collect(),
-            };
-            let context = client::context(&endpoints, &request);
-            service
-                .authorization_code(&client, &parameters, &context, now)
-                .await?
-        }
-        GrantType::RefreshToken => {
-            let parameters = RefreshRequest {
-                refresh_token: form.value("refresh_token"),
-                idempotency_key: idempotency_key(&request)?,
-                scope: form.value("scope"),
-                resources: form.values("resource").collect(),
-            };
-            let context = client::context(&endpoints, &request);
-            let answer = service
-                .refresh_token(&client, &parameters, &context, now)
-                .await;
-            let (response, outcome) = match answer {
-                Err(error) => {
-                    if let GrantError::Refresh(refusal) = &error {
-                        endpoints.metrics.refreshed(refusal.as_str());
-                    }
-                    return Err(error.into());
-                }
-                Ok(answer) => answer,
-            };
-            endpoints.metrics.refreshed(outcome.as_str());
-            response
-        }
+        GrantType::ClientCredentials => asked.client_credentials()?,
+        GrantType::AuthorizationCode => asked.authorization_code().await?,
+        GrantType::RefreshToken => asked.refresh_token().await?,
     };
     endpoints
         .metrics
         .token_issued(grant.as_str(), client.id.as_str());
     Ok(render(&response))
+}
+
+/// A request of a client that has proved who it is.
+struct Asked<'a> {
+    endpoints: &'a Endpoints,
+    client: &'a Client,
+    request: &'a HttpRequest,
+    form: &'a Form,
+    now: Timestamp,
+}
+
+impl Asked<'_> {
+    fn client_credentials(&self) -> Result<TokenResponse, GrantError> {
+        let parameters = ClientCredentialsRequest {
+            scope: self.form.value("scope"),
+            resources: self.form.values("resource").collect(),
+        };
+        let service = &self.endpoints.service;
+        service.client_credentials(self.client, &parameters, self.now)
+    }
+
+    async fn authorization_code(&self) -> Result<TokenResponse, GrantError> {
+        let parameters = AuthorizationCodeRequest {
+            code: self.form.value("code"),
+            code_verifier: self.form.value("code_verifier"),
+            redirect_uri: self.form.value("redirect_uri"),
+            scope: self.form.value("scope"),
+            resources: self.form.values("resource").collect(),
+        };
+        let context = client::context(self.endpoints, self.request);
+        let service = &self.endpoints.service;
+        service
+            .authorization_code(self.client, &parameters, &context, self.now)
+            .await
+    }
+
+    async fn refresh_token(&self) -> Result<TokenResponse, GrantError> {
+        let parameters = RefreshRequest {
+            refresh_token: self.form.value("refresh_token"),
+            idempotency_key: idempotency_key(self.request)?,
+            scope: self.form.value("scope"),
+            resources: self.form.values("resource").collect(),
+        };
+        let context = client::context(self.endpoints, self.request);
+        let service = &self.endpoints.service;
+        let answer = service
+            .refresh_token(self.client, &parameters, &context, self.now)
+            .await;
+        match &answer {
+            Ok((_, outcome)) => self.endpoints.metrics.refreshed(outcome.as_str()),
+            Err(GrantError::Refresh(why)) => self.endpoints.metrics.refreshed(why.as_str()),
+            Err(_) => {}
+        }
+        answer.map(|(response, _)| response)
+    }
 }
 
 fn grant_type(form: &Form) -> Result<GrantType, OAuthError> {
