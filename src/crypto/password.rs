@@ -6,9 +6,10 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::oneshot;
@@ -19,8 +20,8 @@ use crate::domain::ports::{Entropy, NoEntropy, PasswordError, PasswordHasher, Pa
 
 /// Threads that hash passwords, and a queue before them.
 ///
-/// Every thread keeps the memory that Argon2 fills, so the pool holds `threads` times the memory of
-/// one hash; a stored hash of other parameters takes up to 256 MiB more while it is checked. On
+/// While there is work every thread keeps the memory that Argon2 fills, so the pool holds `threads`
+/// times the memory of one hash; a stored hash of other parameters takes up to 256 MiB more while it is checked. On
 /// Linux the threads have a lower priority than the rest of the process. They end when the pool is
 /// dropped.
 pub struct PasswordPool {
@@ -28,6 +29,9 @@ pub struct PasswordPool {
     waiting: Arc<AtomicUsize>,
     capacity: usize,
 }
+
+/// How long a thread without work keeps its memory.
+const MEMORY_STAYS: Duration = Duration::from_secs(5);
 
 type Job = Box<dyn FnOnce(&mut Worker) + Send>;
 
@@ -137,9 +141,19 @@ struct Worker {
 impl Worker {
     fn run(&mut self, queue: &Mutex<Receiver<Job>>, waiting: &AtomicUsize) {
         loop {
-            let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-            let Ok(job) = next else {
-                return;
+            let next = {
+                let queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
+                queue.recv_timeout(MEMORY_STAYS)
+            };
+            let job = match next {
+                Ok(job) => job,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.computer.rest();
+                    // Lets another thread have the queue, and rest in its turn.
+                    thread::sleep(Duration::from_millis(10));
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
             };
             waiting.fetch_sub(1, Ordering::Relaxed);
             // A hash that trips a defect must not take a thread with it. The memory is written

@@ -62,9 +62,13 @@ async fn run(plan: &Plan) -> Outcome<Report> {
 /// Phones that are logged in.
 async fn phones(service: &Service, count: u16) -> Outcome<Load<Phone>> {
     let address = service.address();
+    let mut tokens = Vec::new();
+    for _ in 0..count {
+        tokens.push(people::log_in(address, 0).await?.refresh_token);
+    }
+    // All connections after all logins, which take long: the service closes those that say nothing.
     let mut phones = Vec::new();
-    for number in 0..u32::from(count) {
-        let token = people::log_in(address, 0).await?.refresh_token;
+    for (number, token) in (0..).zip(tokens) {
         phones.push(Phone::with_token(address, number, token).await?);
     }
     Ok(Load::of(phones))

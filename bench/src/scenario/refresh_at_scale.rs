@@ -31,11 +31,10 @@ const SETTLE: Duration = Duration::from_millis(75);
 pub(super) async fn run(plan: &Plan, sessions: u32) -> Outcome<Report> {
     let small = Small::of(plan).await?;
     let phones = plan.clients(refresh::USUAL_PHONES);
-    let mut many = Side::start(plan.install()?, sessions, phones).await?;
-    let mut few = Side::start(small.plan.install()?, FEW, phones).await?;
-    for side in [&mut many, &mut few] {
-        side.warm_up().await?;
-    }
+    let many = prepare(plan.install()?, sessions).await?;
+    let few = prepare(small.plan.install()?, FEW).await?;
+    let mut many = Side::start(many, phones).await?;
+    let mut few = Side::start(few, phones).await?;
     let (mut rates, mut times) = (Vec::new(), Vec::new());
     let start = Instant::now();
     while start.elapsed() < 2 * plan.duration {
@@ -77,6 +76,21 @@ pub(super) async fn run(plan: &Plan, sessions: u32) -> Outcome<Report> {
     Ok(report)
 }
 
+/// Fills the database of an installation with sessions.
+async fn prepare(
+    installation: Installation,
+    sessions: u32,
+) -> Outcome<(Installation, Rc<MadeUpSessions>)> {
+    installation.register_phone()?;
+    let made_up = MadeUpSessions::new(SystemClock.now(), sessions);
+    let mut database = Database::connect(&installation.database()?).await?;
+    database.insert_people(&made_up).await?;
+    database.insert_sessions(&made_up).await?;
+    database.analyze().await?;
+    database.size().await?;
+    Ok((installation, Rc::new(made_up)))
+}
+
 /// A service with its load.
 struct Side {
     service: Service,
@@ -96,15 +110,11 @@ struct Turn {
 }
 
 impl Side {
-    async fn start(installation: Installation, sessions: u32, phones: u16) -> Outcome<Self> {
-        installation.register_phone()?;
-        let made_up = Rc::new(MadeUpSessions::new(SystemClock.now(), sessions));
-        let mut database = Database::connect(&installation.database()?).await?;
-        database.insert_people(&made_up).await?;
-        database.insert_sessions(&made_up).await?;
-        database.analyze().await?;
-        database.size().await?;
-        drop(database);
+    /// Starts the service and warms it up.
+    async fn start(
+        (installation, made_up): (Installation, Rc<MadeUpSessions>),
+        phones: u16,
+    ) -> Outcome<Self> {
         let mut service = installation.launch()?;
         service.ready().await?;
         let master = installation.master_key()?;
@@ -116,19 +126,19 @@ impl Side {
             let share = Share::new(Rc::clone(&made_up), Rc::clone(&tokens), part);
             clients.push(Phone::with_share(service.address(), number, share).await?);
         }
+        let mut load = Load::of(clients);
+        let warm_up = load.run(WARM_UP, &mut Latencies::new()?).await?;
+        let total = Slice {
+            errors: warm_up.errors,
+            ..Slice::default()
+        };
         Ok(Self {
             service,
-            load: Load::of(clients),
+            load,
             latencies: Latencies::new()?,
-            total: Slice::default(),
+            total,
             _installation: installation,
         })
-    }
-
-    async fn warm_up(&mut self) -> Outcome<()> {
-        let slice = self.load.run(WARM_UP, &mut Latencies::new()?).await?;
-        self.total.errors += slice.errors;
-        Ok(())
     }
 
     async fn slice(&mut self) -> Outcome<Turn> {

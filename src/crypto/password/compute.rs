@@ -18,14 +18,19 @@ pub(super) struct HashComputer {
 }
 
 impl HashComputer {
-    /// Holds the memory that hashes with the parameters `usual` need.
+    /// Will hold the memory that hashes with the parameters `usual` need, from the first one on.
     pub(super) fn new(usual: Argon2Parameters) -> Self {
         // One block is 1 KiB.
         let usual_blocks = usize::try_from(usual.memory_kib()).unwrap_or_default();
         Self {
-            blocks: vec![Block::new(); usual_blocks],
+            blocks: Vec::new(),
             usual_blocks,
         }
+    }
+
+    /// Gives the memory back until the next hash.
+    pub(super) fn rest(&mut self) {
+        self.blocks = Vec::new();
     }
 
     /// The output of Argon2id, version 19.
@@ -252,9 +257,14 @@ mod tests {
     #[test]
     fn memory_grows_for_a_strong_hash_and_is_given_back() {
         let mut computer = HashComputer::new(usual());
-        let before = computer.blocks.capacity();
+        assert_eq!(
+            computer.blocks.capacity(),
+            0,
+            "nothing before the first hash"
+        );
         let salt = [7; 16];
         let first = computer.argon2id(&password("x"), usual(), &salt).unwrap();
+        let before = computer.blocks.capacity();
         for hash in ARGON2 {
             let hash: PasswordHash = hash.parse().unwrap();
             assert_eq!(
@@ -264,6 +274,10 @@ mod tests {
             assert_eq!(computer.blocks.len(), 64);
             assert!(computer.blocks.capacity() <= 2 * before);
         }
+        let again = computer.argon2id(&password("x"), usual(), &salt).unwrap();
+        assert_eq!(first, again);
+        computer.rest();
+        assert_eq!(computer.blocks.capacity(), 0);
         let again = computer.argon2id(&password("x"), usual(), &salt).unwrap();
         assert_eq!(first, again);
     }
