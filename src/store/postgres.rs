@@ -16,6 +16,9 @@ use crate::domain::ports::{PoolUse, StoreError};
 /// How long a request waits for a connection before it is told to come back later.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// A connection that has been idle for so long is tested before it is used.
+const TESTED_AFTER: Duration = Duration::from_secs(1);
+
 pub(super) struct Postgres {
     pool: PgPool,
     most_connections: u32,
@@ -43,6 +46,17 @@ impl Postgres {
         let pool = PgPoolOptions::new()
             .max_connections(most_connections)
             .acquire_timeout(ACQUIRE_TIMEOUT)
+            // The pool would test a connection both when it comes back and when it goes out: two
+            // round trips beside the one that is wanted. One that was used a moment ago is good.
+            .test_before_acquire(false)
+            .before_acquire(|connection, usage| {
+                Box::pin(async move {
+                    if usage.idle_for >= TESTED_AFTER {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
             .connect_with(options)
             .await
             .map_err(|error| OpenError(format!("cannot connect to {location}: {error}")))?;

@@ -6,6 +6,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, QueryBuilder, SqliteConnecti
 use tokensmith::domain::session_policy::SessionPolicy;
 use tokensmith::store::DatabaseLocation;
 
+use super::accounts::Account;
 use super::made_up::{MadeUpPerson, MadeUpSession, MadeUpSessions};
 use crate::failure::{Doing, Outcome};
 use crate::service::{AUDIENCE, PHONE, PHONE_SCOPE};
@@ -39,6 +40,15 @@ impl Database {
                 Ok(Self::Postgres(connection))
             }
         }
+    }
+
+    /// Writes accounts that somebody can log in to.
+    pub(super) async fn insert_accounts(&mut self, accounts: &[Account]) -> Outcome<()> {
+        match self {
+            Self::Sqlite(connection, _) => sqlite::insert_accounts(connection, accounts).await,
+            Self::Postgres(connection) => postgres::insert_accounts(connection, accounts).await,
+        }
+        .doing("making accounts")
     }
 
     /// Writes the people of the sessions.
@@ -128,6 +138,33 @@ macro_rules! insertions {
     ($module:ident, $database:ty, $connection:ty) => {
         mod $module {
             use super::*;
+
+            pub(super) async fn insert_accounts(
+                connection: &mut $connection,
+                accounts: &[Account],
+            ) -> Result<(), sqlx::Error> {
+                let mut insert = QueryBuilder::<$database>::new(
+                    "INSERT INTO users (id, username, profile, password_hash, \
+                     password_changed_at, created_at) ",
+                );
+                insert.push_values(accounts, |mut row, account| {
+                    row.push_bind(account.id.to_vec())
+                        .push_bind(account.username.clone())
+                        .push_bind("{}")
+                        .push_bind(account.password_hash.clone())
+                        .push_bind(account.created_at_ms)
+                        .push_bind(account.created_at_ms);
+                });
+                insert.build().execute(&mut *connection).await?;
+                let mut insert = QueryBuilder::<$database>::new(
+                    "INSERT INTO user_identifiers (key, user_id) ",
+                );
+                insert.push_values(accounts, |mut row, account| {
+                    row.push_bind(account.username.clone())
+                        .push_bind(account.id.to_vec());
+                });
+                insert.build().execute(connection).await.map(drop)
+            }
 
             pub(super) async fn insert_people(
                 connection: &mut $connection,
