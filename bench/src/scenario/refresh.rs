@@ -18,8 +18,12 @@ pub(super) const SCENARIO: Scenario = Scenario {
 /// Phones that refresh at the same time, each its own session.
 pub(super) const USUAL_PHONES: u16 = 32;
 
-/// CPU time of the service for one refresh over that of one raw signature.
+/// CPU time of the service for one refresh over that of one raw signature, on SQLite.
 const MOST_RATIO: f64 = 1.35;
+/// The same on PostgreSQL, where the driver and its round trips come on top.
+const MOST_RATIO_POSTGRES: f64 = 1.45;
+/// One with the request, and one that the pool sends afterwards; connections are made, too.
+const MOST_ROUND_TRIPS: f64 = 2.05;
 /// Refreshes that SQLite makes durable together.
 const FEWEST_TRANSITIONS_PER_COMMIT: f64 = 8.0;
 
@@ -48,10 +52,13 @@ async fn run(plan: &Plan) -> Outcome<Report> {
 
     let mut report = measured.report(SCENARIO.name);
     let ratio = measured.comparison.ratio;
-    report.bar("ratio", ratio, Limit::AtMost(MOST_RATIO));
     match installation.database_url() {
-        None => commits(&mut report, &before, &after),
+        None => {
+            report.bar("ratio", ratio, Limit::AtMost(MOST_RATIO));
+            commits(&mut report, &before, &after);
+        }
         Some(url) => {
+            report.bar("ratio", ratio, Limit::AtMost(MOST_RATIO_POSTGRES));
             writes(&mut report, &installation, &after).await?;
             round_trips(&mut report, &installation, url).await?;
         }
@@ -139,9 +146,12 @@ async fn round_trips(
         return Err(Failure::new("the service has answered nothing"));
     }
     report.errors += slice.errors;
-    report.figure(
+    let per_refresh = real(round_trips) / real(slice.ops);
+    report.figure("round_trips_per_refresh", per_refresh);
+    report.bar(
         "round_trips_per_refresh",
-        real(round_trips) / real(slice.ops),
+        per_refresh,
+        Limit::AtMost(MOST_ROUND_TRIPS),
     );
     Ok(())
 }
