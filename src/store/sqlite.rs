@@ -21,6 +21,11 @@ use crate::telemetry::metrics::StoreMetrics;
 
 /// How long a statement waits for another process (the command line beside a running server).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Pages that the writer keeps, in negative KiB: with the 2 MiB of SQLite's default, a million
+/// sessions are read from the file again and again. Taken as they are used.
+const WRITER_CACHE: &str = "-65536";
+/// The same for each reader.
+const READER_CACHE: &str = "-8192";
 /// How many transitions may wait for the writer.
 const QUEUE: usize = 1024;
 /// How many transitions one commit takes along.
@@ -83,13 +88,18 @@ impl Sqlite {
             ))
         })?;
         migrate(path, &options).await?;
-        let connection = SqliteConnection::connect_with(&options)
+        let writing = options.clone().pragma("cache_size", WRITER_CACHE);
+        let connection = SqliteConnection::connect_with(&writing)
             .await
             .map_err(failed)?;
         let readers = SqlitePoolOptions::new()
             .max_connections(most_connections)
             .acquire_timeout(BUSY_TIMEOUT)
-            .connect_with(options.pragma("query_only", "ON"))
+            .connect_with(
+                options
+                    .pragma("query_only", "ON")
+                    .pragma("cache_size", READER_CACHE),
+            )
             .await
             .map_err(failed)?;
         let (writer, jobs) = mpsc::channel(QUEUE);

@@ -79,6 +79,17 @@ impl Database {
         Ok(())
     }
 
+    /// Makes the clients older than the sessions: those of an earlier client of the same name are
+    /// refused.
+    pub(crate) async fn age_clients(&mut self) -> Outcome<()> {
+        const AGE: &str = "UPDATE clients SET created_at = 0";
+        match self {
+            Self::Sqlite(connection, _) => sqlx::query(AGE).execute(connection).await.map(drop),
+            Self::Postgres(connection) => sqlx::query(AGE).execute(connection).await.map(drop),
+        }
+        .doing("making clients older")
+    }
+
     /// Bytes of the sessions and their indexes; of SQLite, of everything.
     pub(crate) async fn size(&mut self) -> Outcome<u64> {
         match self {

@@ -86,6 +86,7 @@ async fn prepare(
     let mut database = Database::connect(&installation.database()?).await?;
     database.insert_people(&made_up).await?;
     database.insert_sessions(&made_up).await?;
+    database.age_clients().await?;
     database.analyze().await?;
     database.size().await?;
     Ok((installation, Rc::new(made_up)))
