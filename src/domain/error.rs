@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-/// An error code of the token endpoint.
+/// An error code of the OAuth endpoints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OAuthErrorCode {
     /// [RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2): malformed, repeated or
