@@ -24,6 +24,7 @@ use crate::domain::issuer::Issuer;
 use crate::domain::ports::{
     Clock, Entropy, KeyVaultError, MasterKeyFingerprint, SecretMint, Store, StoreError,
 };
+use crate::outbound::NoHttpClient;
 use crate::store::{self, DatabaseLocation, OpenError};
 use crate::telemetry::metrics::Metrics;
 
@@ -88,6 +89,9 @@ pub enum StartError {
     /// The threads that hash passwords could not be started.
     #[error(transparent)]
     Passwords(#[from] PasswordPoolError),
+    /// The HTTP client that tells others that sessions are over could not be set up.
+    #[error(transparent)]
+    Outbound(#[from] NoHttpClient),
     /// The demo user could not be made.
     #[error(transparent)]
     Account(#[from] AccountError),
@@ -189,6 +193,7 @@ impl Parts {
             entropy: Arc::clone(&entropy),
             trail,
             service_name: issuer.host().to_owned(),
+            login_policy: settings.browser.logins,
         };
         let clients = ClientAdministration {
             store: Arc::clone(&store),

@@ -1,6 +1,7 @@
 //! Settings: `tokensmith.toml`, then `TOKENSMITH_*` variables, then flags. Each value knows where
 //! it came from, so that a mistake can be named with its place.
 
+mod browser;
 mod layers;
 mod people;
 
@@ -13,10 +14,11 @@ use zeroize::Zeroizing;
 use crate::crypto::MasterKeySource;
 use crate::domain::issuer::Issuer;
 use crate::domain::key_schedule::RotationPolicy;
-use crate::domain::network::TrustedProxies;
+use crate::domain::network::Networks;
 use crate::store::DatabaseLocation;
 use crate::telemetry::logs::{LogFormat, parse_filter};
 
+pub use browser::BrowserSettings;
 pub use layers::{ConfigError, Environment, Flags, Origin, PrintedSetting};
 use layers::{Layers, Setting};
 pub use people::PeopleSettings;
@@ -52,8 +54,12 @@ pub struct Settings {
     pub tls: Option<TlsFiles>,
     /// Sessions, sign-up and passwords.
     pub people: PeopleSettings,
+    /// Logins in browsers, and the pages.
+    pub browser: BrowserSettings,
     /// Whose word about the address of a client counts.
-    pub trusted_proxies: TrustedProxies,
+    pub trusted_proxies: Networks,
+    /// What may be called although it is not public, when a client registers a URL there.
+    pub private_receivers: Networks,
     /// Threads that answer requests.
     pub workers: usize,
     /// How long running requests may take to finish when the process is told to stop.
@@ -119,6 +125,10 @@ const SETTINGS: &[Setting] = &[
         "trusted_proxies",
         "addresses and networks such as 10.0.0.0/8, with commas between",
     ),
+    Setting::list(
+        "private_receivers",
+        "addresses and networks such as 10.0.0.0/8, with commas between",
+    ),
     Setting::new(
         "workers",
         "0",
@@ -135,7 +145,8 @@ const SETTINGS: &[Setting] = &[
 
 /// Every setting there is.
 pub fn settings() -> impl Iterator<Item = &'static Setting> {
-    SETTINGS.iter().chain(people::SETTINGS)
+    let of_people = people::SETTINGS.iter();
+    SETTINGS.iter().chain(of_people).chain(browser::SETTINGS)
 }
 
 impl Settings {
@@ -188,9 +199,9 @@ impl Settings {
             rotation: rotation(layers)?,
             tls: tls(layers)?,
             people: people::read(layers)?,
-            trusted_proxies: layers
-                .parse_optional("trusted_proxies", |text| text.parse().map_err(display))?
-                .unwrap_or_default(),
+            browser: browser::read(layers)?,
+            trusted_proxies: networks(layers, "trusted_proxies")?,
+            private_receivers: networks(layers, "private_receivers")?,
             workers: if workers == 0 {
                 available_cores()
             } else {
@@ -263,6 +274,11 @@ fn tls(layers: &Layers) -> Result<Option<TlsFiles>, ConfigError> {
         (Some(_), None) => Err(layers.contradiction("tls.cert", "tls.key beside tls.cert")),
         (None, Some(_)) => Err(layers.contradiction("tls.key", "tls.cert beside tls.key")),
     }
+}
+
+fn networks(layers: &Layers, name: &'static str) -> Result<Networks, ConfigError> {
+    let listed = layers.parse_optional(name, |text| text.parse().map_err(display))?;
+    Ok(listed.unwrap_or_default())
 }
 
 fn display(error: impl std::fmt::Display) -> String {

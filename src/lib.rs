@@ -13,6 +13,8 @@ pub mod crypto;
 pub mod domain;
 pub mod grants;
 pub mod http;
+pub mod outbound;
 pub mod replica;
 pub mod store;
 pub mod telemetry;
+pub mod web;

@@ -2,14 +2,20 @@
 //!
 //! An attempt is charged before the password is looked at; a wrong password, an unknown name and
 //! a disabled account are the same answer after the same work.
+//!
+//! The pages and the challenge endpoint both go through [`Accounts::log_in`], which answers with
+//! the person or with what is still to be shown: a further factor is a further [`Challenge`], and
+//! neither of them has to learn how it is checked.
 
 use std::net::IpAddr;
+
+use zeroize::Zeroizing;
 
 use super::{AccountError, Accounts};
 use crate::domain::Timestamp;
 use crate::domain::audit::{Actor, AuditKind, AuditRecord, Origin};
 use crate::domain::client::Client;
-use crate::domain::id::{SessionId, UserId};
+use crate::domain::id::SessionId;
 use crate::domain::identifier::IdentifierKey;
 use crate::domain::network::AddressKey;
 use crate::domain::password::{Password, PasswordHash};
@@ -18,14 +24,14 @@ use crate::domain::session::{Authentication, AuthenticationMethod};
 use crate::domain::throttle::{ThrottleKey, ThrottlePolicy};
 use crate::domain::user::User;
 
-/// A name and a password, and where they come from.
+/// What somebody shows to sign in, and from where. Without `Debug`: it holds a password.
 pub struct Credentials<'a> {
     /// Username or e-mail address, as typed.
-    pub identifier: &'a str,
+    pub identifier: Option<&'a str>,
     /// The password, as typed.
-    pub password: &'a str,
-    /// The client through which the person signs in.
-    pub client: &'a Client,
+    pub password: Option<&'a str>,
+    /// The client through which the person signs in; none on the way to the account page.
+    pub client: Option<&'a Client>,
     /// The address of the device, where it is known.
     pub address: Option<IpAddr>,
     /// Whether failures count against the address; not when a server calls for many people.
@@ -33,6 +39,24 @@ pub struct Credentials<'a> {
     /// A refresh token of a session of the same person on this device: its holder is not kept out
     /// by what strangers have tried.
     pub device_token: Option<&'a str>,
+}
+
+/// How far somebody has come with signing in.
+#[derive(Debug)]
+pub enum LoginStep {
+    /// The person is who they say.
+    Done(Box<Login>),
+    /// Something is still to be shown.
+    Next(Challenge),
+}
+
+/// What is still to be shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Challenge {
+    /// A name and a password.
+    Password,
+    /// The right ones; the one answer to a wrong name, a wrong password and a disabled account.
+    RightPassword,
 }
 
 /// A person who has signed in.
@@ -71,38 +95,54 @@ impl Login {
 }
 
 impl Accounts {
-    /// Checks a name and a password.
+    /// Checks what somebody shows.
     ///
     /// # Errors
-    /// [`AccountError::WrongPassword`] for whatever is wrong with name, password or account;
     /// [`AccountError::TooManyAttempts`] after too many failures, without looking at the password;
     /// [`crate::domain::ports::PasswordError::Busy`] when too many logins are waiting.
     pub async fn log_in(
         &self,
         given: &Credentials<'_>,
         now: Timestamp,
+    ) -> Result<LoginStep, AccountError> {
+        let (Some(identifier), Some(password)) = (given.identifier, given.password) else {
+            return Ok(LoginStep::Next(Challenge::Password));
+        };
+        match self.check_password(given, identifier, password, now).await {
+            Ok(login) => Ok(LoginStep::Done(Box::new(login))),
+            Err(AccountError::WrongPassword) => Ok(LoginStep::Next(Challenge::RightPassword)),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn check_password(
+        &self,
+        given: &Credentials<'_>,
+        identifier: &str,
+        password: &str,
+        now: Timestamp,
     ) -> Result<Login, AccountError> {
         if self.hasher.is_busy() {
             // Before the database is asked for anything: a flood ends here.
             return Err(PasswordError::Busy.into());
         }
-        let key = IdentifierKey::of_login(given.identifier);
+        let key = IdentifierKey::of_login(identifier);
         let (account, charges) = match given.device_token {
             // First the count, then the account: who has to wait learns nothing about it.
             None => {
-                let charges = self.charges(given, key.as_ref(), None);
+                let charges = self.charges(given, name(identifier, key.as_ref()), None);
                 self.charge(given, &charges, now).await?;
                 (self.find_by_key(key.as_ref()).await?, charges)
             }
             Some(token) => {
                 let account = self.find_by_key(key.as_ref()).await?;
                 let device = self.known_device(token, given, account.as_ref(), now);
-                let charges = self.charges(given, key.as_ref(), device.await?);
+                let charges = self.charges(given, name(identifier, key.as_ref()), device.await?);
                 self.charge(given, &charges, now).await?;
                 (account, charges)
             }
         };
-        match self.check(given, account.as_ref()).await {
+        match self.check(password, account.as_ref()).await {
             Ok(PasswordVerdict::Right { needs_upgrade }) => match account {
                 Some(Account { user, password }) if user.disabled_at.is_none() => Ok(Login {
                     user,
@@ -164,12 +204,12 @@ impl Accounts {
 
     async fn check(
         &self,
-        given: &Credentials<'_>,
+        presented: &str,
         account: Option<&Account>,
     ) -> Result<PasswordVerdict, AccountError> {
         let stored = account.and_then(|account| account.password.clone());
         // A password that nobody can have is checked like any other, against nothing.
-        let (password, stored) = match Password::presented(given.password) {
+        let (password, stored) = match Password::presented(presented) {
             Some(password) => (password, stored),
             None => match Password::presented("impossible") {
                 Some(stand_in) => (stand_in, None),
@@ -201,7 +241,9 @@ impl Accounts {
                 let generation = session.chain.generation;
                 session.is_live(now)
                     && session.terms.user_id == account.user.id
-                    && session.terms.is_of(given.client)
+                    && given
+                        .client
+                        .is_some_and(|client| session.terms.is_of(client))
                     && (token.generation == generation
                         || token.generation.next() == Some(generation))
                     && self
@@ -214,7 +256,7 @@ impl Accounts {
     fn charges(
         &self,
         given: &Credentials<'_>,
-        key: Option<&IdentifierKey>,
+        name: &str,
         known_device: Option<SessionId>,
     ) -> Charges {
         let mut charges = Charges::default();
@@ -222,7 +264,6 @@ impl Accounts {
             charges.account(self.tokens.throttle_key("device", &session.0));
             return charges;
         }
-        let name = key.map_or(given.identifier, IdentifierKey::as_str);
         charges.account(self.tokens.throttle_key("account", name.as_bytes()));
         if let Some(address) = given.address.filter(|_| given.counts_address) {
             let network = AddressKey::from(address).to_string();
@@ -238,14 +279,16 @@ impl Accounts {
         account: Option<&Account>,
         now: Timestamp,
     ) -> Result<AuditRecord, AccountError> {
+        let actor = match given.client {
+            Some(client) => Actor::Client(client.id.clone()),
+            None => Actor::Browser,
+        };
         let origin = Origin {
-            actor: Actor::Client(given.client.id.clone()),
+            actor,
             address: given.address,
         };
-        let record = self
-            .trail
-            .record(kind, &origin, now)?
-            .about_client(&given.client.id);
+        let mut record = self.trail.record(kind, &origin, now)?;
+        record.client = given.client.map(|client| client.id.clone());
         Ok(match account {
             Some(account) => record.about_user(account.user.id),
             None => record,
@@ -270,12 +313,16 @@ impl Accounts {
         }
     }
 
-    /// Replaces an old hash after a login has shown the password. Failing is no harm: the next
-    /// login tries again.
-    pub async fn upgrade_hash(&self, id: UserId, password: &str, from: &PasswordHash) {
-        let Some(password) = Password::presented(password) else {
+    /// Replaces a hash of an older kind after a login has shown the password. Failing is no harm: the
+    /// next login tries again.
+    pub async fn upgrade_hash(&self, login: &Login, shown: &Option<Zeroizing<String>>) {
+        let (Some(from), Some(shown)) = (&login.password, shown) else {
             return;
         };
+        let Some(password) = Password::presented(shown).filter(|_| login.needs_upgrade) else {
+            return;
+        };
+        let id = login.user.id;
         match self.hasher.hash(password).await {
             Ok(to) => {
                 if let Err(error) = self.store.upgrade_password_hash(id, from, &to).await {
@@ -285,6 +332,11 @@ impl Accounts {
             Err(error) => tracing::debug!(%error, "a password hash was not upgraded"),
         }
     }
+}
+
+/// The name under which attempts are counted.
+fn name<'a>(typed: &'a str, key: Option<&'a IdentifierKey>) -> &'a str {
+    key.map_or(typed, IdentifierKey::as_str)
 }
 
 #[derive(Default)]

@@ -1,6 +1,8 @@
 //! What people do with their accounts: sign up, sign in, change the password, look after their
-//! sessions; and what is written down about it.
+//! devices; and what is written down about it.
 
+pub mod browser;
+pub mod devices;
 pub mod login;
 pub mod password;
 pub mod registration;
@@ -12,6 +14,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 
+use crate::domain::browser_login::LoginPolicy;
 use crate::domain::id::{SessionId, UserId};
 use crate::domain::password::UnacceptablePassword;
 use crate::domain::ports::{
@@ -36,6 +39,8 @@ pub struct Accounts {
     pub trail: Trail,
     /// A password must not be made of this: the host of the issuer.
     pub service_name: String,
+    /// How long people stay signed in in a browser.
+    pub login_policy: LoginPolicy,
 }
 
 /// Why something about an account was not done.

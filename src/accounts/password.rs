@@ -9,7 +9,7 @@ use crate::domain::audit::{Actor, AuditKind, Origin};
 use crate::domain::id::UserId;
 use crate::domain::password::Password;
 use crate::domain::ports::{Charge, PasswordOrder, PasswordVerdict, UserChange};
-use crate::domain::session::{EndReason, Session, SessionEnd};
+use crate::domain::session::{Device, EndReason, SessionEnd};
 use crate::domain::throttle::ThrottlePolicy;
 use crate::domain::user::User;
 
@@ -22,20 +22,30 @@ pub struct PasswordChange<'a> {
     pub new: &'a str,
 }
 
+/// A person, and where they are signed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PersonOn {
+    /// Who.
+    pub user: UserId,
+    /// Where.
+    pub device: Device,
+}
+
 impl Accounts {
-    /// A person changes the password from within a session, which goes on; all others end.
+    /// A person changes the password on a device, where they stay signed in; everywhere else they
+    /// are signed out.
     ///
     /// # Errors
     /// When the current password is wrong, the new one not good enough, or too many wrong ones
     /// came before.
     pub async fn change_password(
         &self,
-        session: &Session,
+        person: PersonOn,
         PasswordChange { current, new }: PasswordChange<'_>,
         address: Option<IpAddr>,
         now: Timestamp,
     ) -> Result<(), AccountError> {
-        let id = session.terms.user_id;
+        let PersonOn { user: id, device } = person;
         let origin = Origin {
             actor: Actor::User(id),
             address,
@@ -45,10 +55,12 @@ impl Accounts {
             .find_account_by_id(id)
             .await?
             .ok_or(AccountError::NoSuchUser(id))?;
-        // Counted by session: whoever holds a stolen token must not guess the password.
-        let key = self
-            .tokens
-            .throttle_key("password-change", &session.terms.id.0);
+        // Counted by device: whoever holds a stolen token must not guess the password.
+        let counted = match &device {
+            Device::App(session) => &session.0,
+            Device::Browser(login) => &login.0,
+        };
+        let key = self.tokens.throttle_key("password-change", counted);
         let policy = ThrottlePolicy::ACCOUNT;
         if let Charge::BlockedUntil(until) =
             self.store.charge_attempt(&[(key, policy)], now).await?
@@ -66,11 +78,13 @@ impl Accounts {
         }
         let verdict = verdict?;
         if verdict == PasswordVerdict::Wrong {
-            let record = self
+            let mut record = self
                 .trail
                 .record(AuditKind::PasswordChangeRefused, &origin, now)?
-                .about_user(id)
-                .about_session(session.terms.id);
+                .about_user(id);
+            if let Device::App(session) = device {
+                record = record.about_session(session);
+            }
             self.trail.write(&record).await?;
             return Err(AccountError::WrongPassword);
         }
@@ -79,7 +93,7 @@ impl Accounts {
             user: id,
             password: self.hasher.hash(chosen).await?,
             replaces,
-            keep: Some(session.terms.id),
+            keep: Some(device),
             end: password_changed(now),
         };
         match self.apply(&order, &origin, now).await? {

@@ -5,15 +5,15 @@ use crate::domain::Timestamp;
 use crate::domain::audit::{AuditKind, Origin};
 use crate::domain::device::DeviceLabel;
 use crate::domain::id::{SessionId, UserId};
-use crate::domain::session::{EndReason, Session, SessionEnd};
+use crate::domain::session::{Device, EndReason, Session, SessionEnd};
 
-/// All sessions of a person, or all but one.
+/// All sessions and logins of a person, or all but those of one device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionsOf {
     /// Whose.
     pub user: UserId,
-    /// The one that goes on.
-    pub except: Option<SessionId>,
+    /// Where the person stays signed in.
+    pub except: Option<Device>,
 }
 
 impl Accounts {

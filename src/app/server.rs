@@ -13,8 +13,9 @@ use super::{Installation, Parts, StartError, demo, tls};
 use crate::cli::dev::DemoCredentials;
 use crate::config::{ConfigError, Settings};
 use crate::domain::issuer::Issuer;
-use crate::grants::TokenService;
-use crate::http::{self, Endpoints, Network};
+use crate::grants::{LogoutDeliveries, TokenService};
+use crate::http::{self, Endpoints, Surroundings};
+use crate::outbound::{HttpLogoutReceivers, Reach};
 use crate::replica::{KeyRing, Replica};
 
 /// How long a client may take to send the head of a request.
@@ -27,6 +28,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 pub struct Application {
     server: Server,
     replica: Replica,
+    deliveries: LogoutDeliveries,
     parts: Parts,
     url: String,
     stop: StopSignal,
@@ -81,6 +83,7 @@ impl Application {
         );
         Ok(Self {
             server,
+            deliveries: deliveries(settings, purpose, &parts, &replica)?,
             replica,
             parts,
             url,
@@ -116,7 +119,8 @@ impl Application {
     /// # Errors
     /// When the server fails.
     pub async fn run_until_stopped(self) -> std::io::Result<()> {
-        let upkeep = tokio::spawn(self.replica.clone().keep_up());
+        let upkeep = self.replica.clone().keep_up(self.deliveries);
+        let upkeep = tokio::spawn(upkeep);
         let (handle, mut stop) = (self.server.handle(), self.stop);
         tokio::spawn(async move {
             stop.received().await;
@@ -173,6 +177,27 @@ async fn start_replica(parts: &Parts) -> Result<Replica, StartError> {
     Ok(replica.await?)
 }
 
+fn deliveries(
+    settings: &Settings,
+    purpose: Purpose,
+    parts: &Parts,
+    replica: &Replica,
+) -> Result<LogoutDeliveries, StartError> {
+    let reach = Reach {
+        private: settings.private_receivers.clone(),
+        loopback: purpose == Purpose::Development,
+    };
+    Ok(LogoutDeliveries {
+        issuer: parts.issuer.clone(),
+        clients: Arc::clone(&replica.clients) as _,
+        keys: Arc::clone(&replica.keys) as _,
+        store: Arc::clone(&parts.administration.store),
+        entropy: Arc::clone(&parts.entropy),
+        trail: parts.administration.accounts.trail.clone(),
+        receivers: Arc::new(HttpLogoutReceivers::new(reach)?),
+    })
+}
+
 fn endpoints(settings: &Settings, parts: &Parts, replica: &Replica) -> Endpoints {
     let service = TokenService {
         issuer: parts.issuer.clone(),
@@ -183,6 +208,7 @@ fn endpoints(settings: &Settings, parts: &Parts, replica: &Replica) -> Endpoints
         secrets: Arc::clone(&parts.mint) as _,
         keys: Arc::clone(&replica.keys) as _,
         reader: Arc::clone(&replica.keys) as _,
+        hints: Arc::clone(&replica.keys) as _,
         entropy: Arc::clone(&parts.entropy),
         accounts: parts.administration.accounts.clone(),
         memory: Arc::clone(&replica.sessions) as _,
@@ -192,9 +218,10 @@ fn endpoints(settings: &Settings, parts: &Parts, replica: &Replica) -> Endpoints
         parts.administration.clone(),
         replica.clone(),
         parts.metrics.clone(),
-        Network {
+        Surroundings {
             jwks_max_age: settings.jwks_max_age,
             trusted_proxies: settings.trusted_proxies.clone(),
+            brand: settings.browser.brand.clone(),
         },
     )
 }

@@ -12,7 +12,7 @@ use crate::domain::algorithm::Algorithm;
 use crate::domain::issuer::Issuer;
 use crate::domain::key::SigningKey;
 use crate::domain::key_schedule::KeyChain;
-use crate::domain::network::TrustedProxies;
+use crate::domain::network::Networks;
 
 /// `tokensmith doctor`
 #[derive(Args)]
@@ -139,7 +139,7 @@ fn issuer(settings: &Settings) -> Finding {
 fn proxies(settings: &Settings) -> Option<Finding> {
     let behind_a_proxy =
         settings.issuer.as_ref().is_some_and(Issuer::is_https) && settings.tls.is_none();
-    let is_named = settings.trusted_proxies != TrustedProxies::default();
+    let is_named = settings.trusted_proxies != Networks::default();
     (behind_a_proxy && !is_named).then(|| {
         Finding::new(
             "proxies",

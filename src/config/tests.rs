@@ -161,12 +161,22 @@ fn trusted_proxies_are_a_text_or_an_array() {
     assert_eq!(load(&variable).unwrap().trusted_proxies, expected);
     for none in ["", "trusted_proxies = ''", "trusted_proxies = []"] {
         let settings = load_file(none).unwrap();
-        assert_eq!(
-            settings.trusted_proxies,
-            TrustedProxies::default(),
-            "{none}"
-        );
+        assert_eq!(settings.trusted_proxies, Networks::default(), "{none}");
     }
+}
+
+#[test]
+fn receivers_that_are_not_public_are_listed_like_proxies() {
+    let expected = "10.1.0.0/16 fd00::/8".parse().unwrap();
+    let settings = load_file("private_receivers = ['10.1.0.0/16', 'fd00::/8']").unwrap();
+    assert_eq!(settings.private_receivers, expected);
+    let variable = [("TOKENSMITH_PRIVATE_RECEIVERS", "10.1.0.0/16,fd00::/8")].into();
+    assert_eq!(load(&variable).unwrap().private_receivers, expected);
+    assert_eq!(
+        load_file("").unwrap().private_receivers,
+        Networks::default()
+    );
+    assert!(load_file("private_receivers = '0.0.0.0/0'").is_err());
 }
 
 #[test]

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use crate::domain::algorithm::Algorithm;
 use crate::domain::id::Kid;
 use crate::domain::key::{KeyUse, PublicJwk, PublicKeyParameters};
-use crate::domain::ports::{KeyVaultError, SigningFailed, TokenSigner};
+use crate::domain::ports::{KeyVaultError, SigningFailed, TokenKind, TokenSigner};
 
 /// A private key for one algorithm.
 pub(super) enum KeyPair {
@@ -175,7 +175,8 @@ fn append(signature: &[u8], token: &mut String) {
 pub(super) struct MemorySigner {
     kid: Kid,
     pair: KeyPair,
-    /// The JOSE header in base64url, and the dot.
+    algorithm: Algorithm,
+    /// The JOSE header of an access token in base64url, and the dot.
     header: String,
 }
 
@@ -184,7 +185,12 @@ impl MemorySigner {
         // Written by the verifier, which recognises it byte for byte.
         let header = jws::access_token_header(verifiers_name(algorithm), kid.as_str());
         let header = URL_SAFE_NO_PAD.encode(header) + ".";
-        Self { kid, pair, header }
+        Self {
+            kid,
+            pair,
+            algorithm,
+            header,
+        }
     }
 }
 
@@ -194,10 +200,27 @@ impl TokenSigner for MemorySigner {
     }
 
     fn sign_access_token(&self, payload: &[u8]) -> Result<String, SigningFailed> {
+        self.sign_behind(&self.header, payload)
+    }
+
+    fn sign(&self, kind: TokenKind, payload: &[u8]) -> Result<String, SigningFailed> {
+        // Rare enough to be written each time. A thumbprint needs no escapes in JSON.
+        let header = format!(
+            r#"{{"alg":"{}","typ":"{}","kid":"{}"}}"#,
+            verifiers_name(self.algorithm),
+            kind.typ(),
+            self.kid.as_str()
+        );
+        self.sign_behind(&(URL_SAFE_NO_PAD.encode(header) + "."), payload)
+    }
+}
+
+impl MemorySigner {
+    fn sign_behind(&self, header: &str, payload: &[u8]) -> Result<String, SigningFailed> {
         const LONGEST_SIGNATURE: usize = 684;
-        let capacity = self.header.len() + payload.len().div_ceil(3) * 4 + LONGEST_SIGNATURE;
+        let capacity = header.len() + payload.len().div_ceil(3) * 4 + LONGEST_SIGNATURE;
         let mut token = String::with_capacity(capacity);
-        token.push_str(&self.header);
+        token.push_str(header);
         URL_SAFE_NO_PAD.encode_string(payload, &mut token);
         self.pair
             .sign_onto(token.len(), &mut token)

@@ -16,10 +16,10 @@ use zeroize::Zeroizing;
 use super::MasterKey;
 use super::secret::{is_well_formed, with_checksum};
 use crate::domain::Timestamp;
-use crate::domain::id::SessionId;
+use crate::domain::id::{LoginId, SessionId};
 use crate::domain::ports::{
-    CodeDigest, Entropy, NoEntropy, ReferenceToken, SessionTokens, UnverifiedReferenceToken,
-    UnverifiedRefreshToken,
+    CodeDigest, Entropy, NoEntropy, ReferenceToken, RequestDigest, SessionTokens,
+    UnverifiedLoginCookie, UnverifiedReferenceToken, UnverifiedRefreshToken,
 };
 use crate::domain::rotation::{Generation, RetryKeyDigest};
 use crate::domain::session::SessionSecret;
@@ -28,11 +28,16 @@ use crate::domain::throttle::ThrottleKey;
 const REFRESH_PREFIX: &str = "tsr1_";
 const REFERENCE_PREFIX: &str = "tsa1_";
 const CODE_PREFIX: &str = "tsc1_";
+const LOGIN_PREFIX: &str = "tsl1_";
+/// RFC 9126 §2.2 leaves the form of a `request_uri` to the server.
+const REQUEST_PREFIX: &str = "urn:ietf:params:oauth:request_uri:";
 
 /// HMAC-SHA-256 cut to 192 bits (RFC 2104 §5 allows half).
 const MAC_BYTES: usize = 24;
 /// Session id and generation.
 const REFRESH_BYTES: usize = 16 + 4;
+/// Login id.
+const LOGIN_BYTES: usize = 16;
 /// Session id, instant of issue, instant of expiry.
 const REFERENCE_BYTES: usize = 16 + 4 + 4;
 /// The longest reference token that is read; scopes and audiences of a request are far shorter.
@@ -44,6 +49,7 @@ const NONCE_BYTES: usize = 12;
 enum Label {
     Refresh,
     Reference,
+    Login,
 }
 
 impl Label {
@@ -52,6 +58,7 @@ impl Label {
         match self {
             Self::Refresh => b"refresh-token\x01",
             Self::Reference => b"reference-token\x01",
+            Self::Login => b"login-cookie\x01",
         }
     }
 }
@@ -94,6 +101,13 @@ impl MasterKeyedTokens {
         let expanded = hmac::sign(&extracted, label.block());
         let key = hmac::Key::new(hmac::HMAC_SHA256, expanded.as_ref());
         first_bytes(hmac::sign(&key, signed).as_ref())
+    }
+
+    fn request_digest(&self, name: &str) -> RequestDigest {
+        let mut context = hmac::Context::with_key(&self.digests);
+        context.update(b"pushed-request");
+        context.update(name.as_bytes());
+        RequestDigest(first_bytes(context.sign().as_ref()))
     }
 
     /// A digest of several parts, each behind its length.
@@ -221,6 +235,64 @@ impl SessionTokens for MasterKeyedTokens {
                 hmac::sign(&self.codes, text.as_bytes()).as_ref(),
             ))
         })
+    }
+
+    fn login_cookie(&self, login: LoginId, secret: &SessionSecret) -> Zeroizing<String> {
+        let mac = self.mac(Label::Login, secret, &login.0);
+        let body = URL_SAFE_NO_PAD.encode([login.0.as_slice(), &mac].concat());
+        Zeroizing::new(format!("{LOGIN_PREFIX}{body}"))
+    }
+
+    fn read_login_cookie(&self, text: &str) -> Option<UnverifiedLoginCookie> {
+        let body = text.strip_prefix(LOGIN_PREFIX)?;
+        if body.len() > (LOGIN_BYTES + MAC_BYTES).div_ceil(3) * 4 {
+            return None;
+        }
+        let bytes = URL_SAFE_NO_PAD.decode(body).ok()?;
+        let (login, mac) = bytes.split_first_chunk::<LOGIN_BYTES>()?;
+        Some(UnverifiedLoginCookie {
+            login: LoginId(*login),
+            mac: mac.try_into().ok()?,
+        })
+    }
+
+    fn login_cookie_is_good(&self, cookie: &UnverifiedLoginCookie, secret: &SessionSecret) -> bool {
+        let mac = self.mac(Label::Login, secret, &cookie.login.0);
+        verify_slices_are_equal(&mac, &cookie.mac).is_ok()
+    }
+
+    fn form_token(&self, login: LoginId) -> String {
+        URL_SAFE_NO_PAD.encode(self.keyed_digest("form-token", &[&login.0]))
+    }
+
+    fn form_token_is_good(&self, login: LoginId, presented: &str) -> bool {
+        let expected = self.form_token(login);
+        verify_slices_are_equal(expected.as_bytes(), presented.as_bytes()).is_ok()
+    }
+
+    fn new_browser_name(&self) -> Result<String, NoEntropy> {
+        let mut random = [0; 16];
+        self.entropy.fill(&mut random)?;
+        Ok(URL_SAFE_NO_PAD.encode(random))
+    }
+
+    fn new_request_name(&self) -> Result<(String, RequestDigest), NoEntropy> {
+        let mut random = [0; 32];
+        self.entropy.fill(&mut random)?;
+        let name = format!("{REQUEST_PREFIX}{}", URL_SAFE_NO_PAD.encode(random));
+        let digest = self.request_digest(&name);
+        Ok((name, digest))
+    }
+
+    fn read_request_name(&self, text: &str) -> Option<RequestDigest> {
+        let body = text.strip_prefix(REQUEST_PREFIX)?;
+        let is_one = body.len() == 43 && URL_SAFE_NO_PAD.decode(body).is_ok();
+        is_one.then(|| self.request_digest(text))
+    }
+
+    fn access_token_hash(&self, access_token: &str) -> String {
+        let whole = digest::digest(&digest::SHA256, access_token.as_bytes());
+        URL_SAFE_NO_PAD.encode(first_bytes::<16>(whole.as_ref()))
     }
 
     fn retry_key(&self, session: SessionId, key: &[u8]) -> RetryKeyDigest {
@@ -428,6 +500,57 @@ mod tests {
         assert!(tokens.open("consent", &sealed).is_none());
         assert!(tokens.open("login", &sealed[1..]).is_none());
         assert!(tokens.open("login", "").is_none());
+    }
+
+    #[test]
+    fn a_login_cookie_dies_with_the_secret_it_was_made_with() {
+        let tokens = tokens();
+        let login = LoginId([7; 16]);
+        let text = tokens.login_cookie(login, &SECRET);
+        let read = tokens.read_login_cookie(&text).unwrap();
+        assert_eq!(read.login, login);
+        assert!(tokens.login_cookie_is_good(&read, &SECRET));
+        assert!(!tokens.login_cookie_is_good(&read, &SessionSecret([8; 16])));
+        // The same bytes are no token of a session.
+        let disguised = text.replace(LOGIN_PREFIX, REFERENCE_PREFIX);
+        let read = tokens.read_reference_token(&disguised);
+        assert!(read.is_none_or(|token| !tokens.reference_token_is_good(&token, &SECRET)));
+        for bad in ["", "tsl1_", "tsl1_AAAA", &format!("{}A", *text), &text[1..]] {
+            let read = tokens.read_login_cookie(bad);
+            assert!(
+                read.is_none_or(|cookie| !tokens.login_cookie_is_good(&cookie, &SECRET)),
+                "{bad}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_token_of_a_form_is_of_one_login() {
+        let tokens = tokens();
+        let token = tokens.form_token(LoginId([7; 16]));
+        assert!(tokens.form_token_is_good(LoginId([7; 16]), &token));
+        assert!(!tokens.form_token_is_good(LoginId([8; 16]), &token));
+        assert!(!tokens.form_token_is_good(LoginId([7; 16]), ""));
+    }
+
+    #[test]
+    fn a_pushed_request_is_found_by_its_name() {
+        let tokens = tokens();
+        let (name, digest) = tokens.new_request_name().unwrap();
+        assert_eq!(tokens.read_request_name(&name), Some(digest));
+        for other in ["", "https://attacker.example/request", &name[1..]] {
+            assert_eq!(tokens.read_request_name(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn at_hash_is_that_of_the_example_in_openid_connect_core() {
+        // Appendix A.3 of OpenID Connect Core 1.0.
+        let access_token = "jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y";
+        assert_eq!(
+            tokens().access_token_hash(access_token),
+            "77QmUPtjPfzWtF2AnpK9RQ"
+        );
     }
 
     #[test]

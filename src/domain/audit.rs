@@ -47,6 +47,18 @@ kinds! {
     LoginBlocked = "login_blocked";
     /// A person made an account for themselves.
     SignedUp = "signed_up";
+    /// A browser was signed out.
+    LoggedOut = "logged_out";
+    /// A client got a code for a person who is signed in.
+    AuthorizationGranted = "authorization_granted";
+    /// A client got no code.
+    AuthorizationRefused = "authorization_refused";
+    /// A person took back what a client may do.
+    ConsentWithdrawn = "consent_withdrawn";
+    /// A person changed the own profile.
+    ProfileChanged = "profile_changed";
+    /// A client was told that a session is over, or could not be.
+    LogoutDelivered = "logout_delivered";
     /// An authorization code was redeemed.
     SessionStarted = "session_started";
     /// A session was ended before its time.
@@ -138,6 +150,8 @@ pub enum Actor {
     System,
     /// Whoever can run commands on the server's machine.
     CommandLine,
+    /// Somebody at one of the pages who is not known (yet).
+    Browser,
     /// A client for itself, or on behalf of somebody not known (yet).
     Client(ClientId),
     /// A person.
@@ -149,6 +163,7 @@ impl fmt::Display for Actor {
         match self {
             Self::System => f.write_str("system"),
             Self::CommandLine => f.write_str("command_line"),
+            Self::Browser => f.write_str("browser"),
             Self::Client(id) => write!(f, "client:{id}"),
             Self::User(id) => write!(f, "user:{id}"),
         }
@@ -164,6 +179,7 @@ impl std::str::FromStr for Actor {
             Some(("user", id)) => Self::User(id.parse().map_err(|_| UnknownAuditKind)?),
             None if text == "system" => Self::System,
             None if text == "command_line" => Self::CommandLine,
+            None if text == "browser" => Self::Browser,
             _ => return Err(UnknownAuditKind),
         })
     }

@@ -16,6 +16,7 @@ use super::algorithm::Algorithm;
 use super::id::{ClientId, SecretId};
 use super::redirect_uri::RedirectUri;
 use super::resource::Resource;
+use super::web_url::WebUrl;
 
 pub use policy::{AccessTokenFormat, PkcePolicy, UnknownAccessTokenFormat, UnknownPkcePolicy};
 
@@ -81,6 +82,9 @@ pub struct ClientMetadata {
     /// Shown to people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_name: Option<String>,
+    /// A picture that people know it by, loaded by their browsers. None when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logo_uri: Option<WebUrl>,
     /// The grants it may use; at least one.
     pub grant_types: BTreeSet<GrantType>,
     /// The scopes it may ask for; all of them are granted when a request names none.
@@ -98,6 +102,14 @@ pub struct ClientMetadata {
     /// [`RedirectUri::matches`] says. None when absent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub redirect_uris: Vec<RedirectUri>,
+    /// Where the browser may be sent after a logout (`OpenID` Connect RP-Initiated Logout 1.0 §3.1);
+    /// at most 32, compared like `redirect_uris`. None when absent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub post_logout_redirect_uris: Vec<RedirectUri>,
+    /// What this server calls when a session of the client ends (`OpenID` Connect Back-Channel
+    /// Logout 1.0 §2.2). Nothing when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backchannel_logout_uri: Option<WebUrl>,
     /// Whether it belongs to whoever runs this server: it may take passwords itself, and nobody is
     /// asked for consent. Not when absent.
     #[serde(default)]
@@ -105,6 +117,10 @@ pub struct ClientMetadata {
     /// Whether its logins must use PKCE; they must when absent.
     #[serde(default)]
     pub pkce: PkcePolicy,
+    /// Whether its logins in a browser must begin with a pushed request (RFC 9126 §6). Not when
+    /// absent.
+    #[serde(default)]
+    pub require_pushed_authorization_requests: bool,
     /// Lifetime of its access tokens in seconds, 1 to 3,600; the server's default when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_token_ttl: Option<u32>,
@@ -139,15 +155,19 @@ pub struct ClientMetadata {
 
 impl ClientMetadata {
     /// The members that a request may have.
-    pub const MEMBERS: [&str; 17] = [
+    pub const MEMBERS: [&str; 21] = [
         "client_name",
+        "logo_uri",
         "grant_types",
         "scope",
         "audiences",
         "token_endpoint_auth_method",
         "redirect_uris",
+        "post_logout_redirect_uris",
+        "backchannel_logout_uri",
         "first_party",
         "pkce",
+        "require_pushed_authorization_requests",
         "access_token_ttl",
         "access_token_alg",
         "access_token_format",
@@ -383,19 +403,28 @@ mod tests {
         assert_eq!(metadata.pkce, PkcePolicy::Required);
         assert_eq!(metadata.access_token_format, AccessTokenFormat::Jwt);
         assert!(!metadata.first_party && metadata.redirect_uris.is_empty());
+        assert!(!metadata.require_pushed_authorization_requests);
+        assert_eq!(
+            (metadata.logo_uri, metadata.backchannel_logout_uri),
+            (None, None)
+        );
     }
 
     #[test]
     fn every_member_may_be_in_a_request() {
         let full = ClientMetadata {
             client_name: Some("Phone".into()),
+            logo_uri: Some("https://app.example.com/logo.png".parse().unwrap()),
             grant_types: GrantType::ALL.into(),
             scope: "openid".parse().unwrap(),
             audiences: vec!["https://api.example.com".parse().unwrap()],
             token_endpoint_auth_method: Some(ClientAuthMethod::None),
             redirect_uris: vec!["http://127.0.0.1/callback".parse().unwrap()],
+            post_logout_redirect_uris: vec!["http://127.0.0.1/bye".parse().unwrap()],
+            backchannel_logout_uri: Some("https://app.example.com/logout".parse().unwrap()),
             first_party: true,
             pkce: PkcePolicy::Optional,
+            require_pushed_authorization_requests: true,
             access_token_ttl: Some(60),
             access_token_alg: Algorithm::ES256,
             access_token_format: AccessTokenFormat::Reference,

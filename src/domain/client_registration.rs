@@ -17,7 +17,7 @@ pub const MAX_TOKEN_BYTES: usize = 4096;
 /// Header and signature of the largest key (RSA-4096), both base64url, and the two dots.
 const TOKEN_OVERHEAD_BYTES: usize = 110 + 683 + 2;
 
-/// The most redirect URIs of one client.
+/// The most redirect URIs of one client, for codes and as many after a logout.
 pub const MOST_REDIRECT_URIS: usize = 32;
 
 /// The longest that the refresh token before the current one may be repeated, in seconds: an hour.
@@ -47,18 +47,27 @@ pub enum InvalidRegistration {
     /// The same redirect URI twice.
     #[error("redirect URI {0} is named twice")]
     DuplicateRedirectUri(String),
+    /// The same redirect URI for after a logout twice.
+    #[error("post-logout redirect URI {0} is named twice")]
+    DuplicatePostLogoutRedirectUri(String),
     /// The same resource server twice.
     #[error("resource server {0} is named twice")]
     DuplicateResourceServer(String),
     /// More than [`MOST_REDIRECT_URIS`].
     #[error("a client has at most {MOST_REDIRECT_URIS} redirect URIs, not {0}")]
     TooManyRedirectUris(usize),
+    /// More than [`MOST_REDIRECT_URIS`].
+    #[error("a client has at most {MOST_REDIRECT_URIS} post-logout redirect URIs, not {0}")]
+    TooManyPostLogoutRedirectUris(usize),
     /// Nowhere to send a code to, and no right to take passwords itself.
     #[error("authorization_code needs at least one redirect URI, unless the client is first-party")]
     NoRedirectUri,
     /// A session begins with a login.
     #[error("the grant refresh_token needs the grant authorization_code as well")]
     RefreshWithoutLogin,
+    /// Only who was logged in is logged out.
+    #[error("backchannel_logout_uri needs the grant authorization_code")]
+    LogoutWithoutLogin,
     /// Whoever knows its id would get tokens.
     #[error(
         "a public client cannot have the grant client_credentials: it does not prove who it is \
@@ -148,6 +157,9 @@ fn check_grants(metadata: &ClientMetadata) -> Result<(), InvalidRegistration> {
     if has(GrantType::RefreshToken) && !logs_in {
         return Err(InvalidRegistration::RefreshWithoutLogin);
     }
+    if metadata.backchannel_logout_uri.is_some() && !logs_in {
+        return Err(InvalidRegistration::LogoutWithoutLogin);
+    }
     if logs_in && !metadata.first_party && metadata.redirect_uris.is_empty() {
         return Err(InvalidRegistration::NoRedirectUri);
     }
@@ -187,12 +199,19 @@ fn check_lists(metadata: &ClientMetadata) -> Result<(), InvalidRegistration> {
     if let Some(uri) = find_duplicate(&metadata.redirect_uris) {
         return Err(No::DuplicateRedirectUri(uri.to_string()));
     }
+    if let Some(uri) = find_duplicate(&metadata.post_logout_redirect_uris) {
+        return Err(No::DuplicatePostLogoutRedirectUri(uri.to_string()));
+    }
     if let Some(server) = find_duplicate(&metadata.resource_servers) {
         return Err(No::DuplicateResourceServer(server.to_string()));
     }
     let redirect_uris = metadata.redirect_uris.len();
     if redirect_uris > MOST_REDIRECT_URIS {
         return Err(No::TooManyRedirectUris(redirect_uris));
+    }
+    let after_logout = metadata.post_logout_redirect_uris.len();
+    if after_logout > MOST_REDIRECT_URIS {
+        return Err(No::TooManyPostLogoutRedirectUris(after_logout));
     }
     Ok(())
 }
@@ -327,284 +346,4 @@ fn claims_for_a_person(claims: Claims<Map<String, Value>>) -> Claims<Map<String,
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::super::client::ClientAuthMethod;
-    use super::*;
-
-    type Verdict = Result<(), InvalidRegistration>;
-
-    /// Of a service.
-    fn verdict(change: impl FnOnce(&mut ClientMetadata)) -> Verdict {
-        let mut metadata = ClientMetadata {
-            grant_types: [GrantType::ClientCredentials].into(),
-            scope: "orders:read orders:write".parse().unwrap(),
-            audiences: vec!["https://api.example.com".parse().unwrap()],
-            ..ClientMetadata::default()
-        };
-        change(&mut metadata);
-        checked(&metadata)
-    }
-
-    /// Of a web application with a server of its own.
-    fn web_verdict(change: impl FnOnce(&mut ClientMetadata)) -> Verdict {
-        verdict(|m| {
-            m.grant_types = [GrantType::AuthorizationCode, GrantType::RefreshToken].into();
-            m.redirect_uris = vec!["https://app.example.com/callback".parse().unwrap()];
-            change(m);
-        })
-    }
-
-    /// Of an app on a phone.
-    fn app_verdict(change: impl FnOnce(&mut ClientMetadata)) -> Verdict {
-        web_verdict(|m| {
-            m.token_endpoint_auth_method = Some(ClientAuthMethod::None);
-            change(m);
-        })
-    }
-
-    fn checked(metadata: &ClientMetadata) -> Verdict {
-        let issuer = Issuer::parse("https://login.example.com").unwrap();
-        check(&"orders".parse().unwrap(), metadata, &issuer)
-    }
-
-    #[test]
-    fn an_ordinary_registration_is_accepted() {
-        assert_eq!(verdict(|_| ()), Ok(()));
-        assert_eq!(verdict(|m| m.access_token_ttl = Some(3600)), Ok(()));
-        assert_eq!(
-            verdict(|m| {
-                m.access_token_claims.insert("tier".into(), json!(1));
-            }),
-            Ok(())
-        );
-    }
-
-    #[test]
-    fn an_ordinary_application_is_accepted_with_and_without_a_secret() {
-        assert_eq!(web_verdict(|_| ()), Ok(()));
-        assert_eq!(web_verdict(|m| m.pkce = PkcePolicy::Optional), Ok(()));
-        assert_eq!(
-            web_verdict(|m| m.rotate_refresh_tokens = Some(false)),
-            Ok(())
-        );
-        assert_eq!(
-            web_verdict(|m| m.resource_servers = m.audiences.clone()),
-            Ok(())
-        );
-        assert_eq!(
-            web_verdict(|m| {
-                m.grant_types.insert(GrantType::ClientCredentials);
-            }),
-            Ok(()),
-        );
-        assert_eq!(app_verdict(|_| ()), Ok(()));
-        assert_eq!(
-            app_verdict(|m| m.rotate_refresh_tokens = Some(true)),
-            Ok(())
-        );
-        assert_eq!(
-            app_verdict(|m| m.access_token_format = AccessTokenFormat::Reference),
-            Ok(()),
-        );
-    }
-
-    #[test]
-    fn a_login_needs_somewhere_to_go_unless_the_application_is_our_own() {
-        assert_eq!(
-            web_verdict(|m| m.redirect_uris.clear()),
-            Err(InvalidRegistration::NoRedirectUri),
-        );
-        assert_eq!(
-            app_verdict(|m| {
-                m.redirect_uris.clear();
-                m.first_party = true;
-            }),
-            Ok(()),
-        );
-    }
-
-    #[test]
-    fn a_public_client_has_nothing_that_only_a_secret_would_protect() {
-        use InvalidRegistration as No;
-        assert_eq!(
-            app_verdict(|m| {
-                m.grant_types.insert(GrantType::ClientCredentials);
-            }),
-            Err(No::PublicService),
-        );
-        assert_eq!(
-            app_verdict(|m| m.pkce = PkcePolicy::Optional),
-            Err(No::PublicWithoutPkce),
-        );
-        assert_eq!(
-            app_verdict(|m| m.rotate_refresh_tokens = Some(false)),
-            Err(No::PublicWithoutRotation),
-        );
-        assert_eq!(
-            app_verdict(|m| m.resource_servers = m.audiences.clone()),
-            Err(No::PublicResourceServer),
-        );
-    }
-
-    #[test]
-    fn grants_and_formats_that_need_a_session_are_refused_without_one() {
-        use InvalidRegistration as No;
-        assert_eq!(
-            web_verdict(|m| {
-                m.grant_types.remove(&GrantType::AuthorizationCode);
-            }),
-            Err(No::RefreshWithoutLogin),
-        );
-        assert_eq!(
-            verdict(|m| m.access_token_format = AccessTokenFormat::Reference),
-            Err(No::ReferenceWithoutSession),
-        );
-    }
-
-    #[test]
-    fn lists_hold_nothing_twice_and_not_too_much() {
-        use InvalidRegistration as No;
-        assert_eq!(
-            web_verdict(|m| m.redirect_uris.extend(m.redirect_uris.clone())),
-            Err(No::DuplicateRedirectUri(
-                "https://app.example.com/callback".into()
-            )),
-        );
-        assert_eq!(
-            web_verdict(
-                |m| m.resource_servers = [m.audiences.clone(), m.audiences.clone()].concat()
-            ),
-            Err(No::DuplicateResourceServer(
-                "https://api.example.com".into()
-            )),
-        );
-        let many = |count: usize| {
-            web_verdict(|m| {
-                m.redirect_uris = (0..count)
-                    .map(|n| format!("https://app.example.com/{n}").parse().unwrap())
-                    .collect();
-            })
-        };
-        assert_eq!(many(32), Ok(()));
-        assert_eq!(many(33), Err(No::TooManyRedirectUris(33)));
-    }
-
-    #[test]
-    fn lifetimes_stay_within_their_bounds() {
-        use InvalidRegistration as No;
-        const TEN_YEARS: u32 = 10 * 365 * 24 * 3600;
-        for good in [0, 3600] {
-            assert_eq!(web_verdict(|m| m.retry_window = Some(good)), Ok(()));
-        }
-        assert_eq!(
-            web_verdict(|m| m.retry_window = Some(3601)),
-            Err(No::RetryWindow(3601)),
-        );
-        for good in [60, TEN_YEARS] {
-            assert_eq!(web_verdict(|m| m.session_idle_ttl = Some(good)), Ok(()));
-            assert_eq!(web_verdict(|m| m.session_ttl = Some(good)), Ok(()));
-        }
-        for bad in [0, 59, TEN_YEARS + 1] {
-            assert_eq!(
-                web_verdict(|m| m.session_idle_ttl = Some(bad)),
-                Err(No::SessionIdleTtl(bad)),
-            );
-            assert_eq!(
-                web_verdict(|m| m.session_ttl = Some(bad)),
-                Err(No::SessionTtl(bad)),
-            );
-        }
-        let both = |idle, absolute| {
-            web_verdict(|m| {
-                m.session_idle_ttl = Some(idle);
-                m.session_ttl = Some(absolute);
-            })
-        };
-        assert_eq!(both(61, 61), Ok(()));
-        assert_eq!(
-            both(61, 60),
-            Err(No::IdleBeyondSession {
-                idle: 61,
-                absolute: 60
-            }),
-        );
-    }
-
-    #[test]
-    fn each_mistake_is_refused_with_its_own_reason() {
-        use InvalidRegistration as No;
-        assert_eq!(verdict(|m| m.grant_types.clear()), Err(No::NoGrant));
-        assert_eq!(
-            verdict(|m| m.client_name = Some(String::new())),
-            Err(No::Name)
-        );
-        assert_eq!(
-            verdict(|m| m.client_name = Some("a\u{7}b".into())),
-            Err(No::Name)
-        );
-        assert_eq!(
-            verdict(|m| m.access_token_ttl = Some(0)),
-            Err(No::AccessTokenTtl(0))
-        );
-        assert_eq!(
-            verdict(|m| m.access_token_ttl = Some(3601)),
-            Err(No::AccessTokenTtl(3601))
-        );
-        assert_eq!(
-            verdict(|m| m.audiences.push("https://api.example.com".parse().unwrap())),
-            Err(No::DuplicateAudience("https://api.example.com".into())),
-        );
-        for name in ["sub", "aud", "scope", "cnf", "act", "sid"] {
-            assert_eq!(
-                verdict(|m| {
-                    m.access_token_claims.insert(name.into(), json!("x"));
-                }),
-                Err(No::ReservedClaim(name.into())),
-            );
-        }
-    }
-
-    #[test]
-    fn claims_that_verifiers_would_not_read_are_refused() {
-        let deep = (0..20).fold(json!(1), |inner, _| json!([inner]));
-        let outcome = verdict(|m| {
-            m.access_token_claims.insert("deep".into(), deep);
-        });
-        assert_eq!(outcome, Err(InvalidRegistration::ClaimsTooComplex));
-        let outcome = verdict(|m| {
-            m.access_token_claims = (0..65).map(|n| (format!("c{n}"), json!(n))).collect();
-        });
-        assert_eq!(outcome, Err(InvalidRegistration::ClaimsTooComplex));
-    }
-
-    #[test]
-    fn a_token_that_would_not_fit_into_headers_is_refused_when_it_is_configured() {
-        let long = "x".repeat(3000);
-        let outcome = verdict(|m| {
-            m.access_token_claims.insert("blob".into(), json!(long));
-        });
-        assert!(matches!(outcome, Err(InvalidRegistration::TokenTooLarge(bytes)) if bytes > 4096));
-    }
-
-    #[test]
-    fn a_person_in_the_token_counts() {
-        // Just so much that a service has room for it.
-        let length = (1..MAX_TOKEN_BYTES)
-            .take_while(|length| blob(*length, &[GrantType::ClientCredentials]).is_ok())
-            .last()
-            .unwrap();
-        let outcome = blob(length, &[GrantType::AuthorizationCode]);
-        assert!(matches!(outcome, Err(InvalidRegistration::TokenTooLarge(bytes)) if bytes > 4096));
-    }
-
-    fn blob(length: usize, grants: &[GrantType]) -> Verdict {
-        verdict(|m| {
-            m.first_party = true;
-            m.grant_types = grants.iter().copied().collect();
-            let blob = json!("x".repeat(length));
-            m.access_token_claims.insert("blob".into(), blob);
-        })
-    }
-}
+mod tests;

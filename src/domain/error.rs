@@ -33,6 +33,27 @@ pub enum OAuthErrorCode {
     InvalidSession,
     /// draft-ietf-oauth-first-party-apps §5.2.2: this needs a browser.
     RedirectToWeb,
+    /// RFC 6749 §4.1.2.1: the person, or the server, said no.
+    AccessDenied,
+    /// RFC 6749 §4.1.2.1: 500 cannot be told by redirect.
+    ServerError,
+    /// RFC 6749 §4.1.2.1: nor can 503.
+    TemporarilyUnavailable,
+    /// `OpenID` Connect Core §3.1.2.6: somebody has to sign in, and `prompt=none` forbids to ask.
+    LoginRequired,
+    /// `OpenID` Connect Core §3.1.2.6: somebody has to agree, and `prompt=none` forbids to ask.
+    ConsentRequired,
+    /// `OpenID` Connect Core Unmet Authentication Requirements 1.0 §2: an essential `acr` that
+    /// nobody here can reach.
+    UnmetAuthenticationRequirements,
+    /// RFC 9101 §6.3: the `request_uri` is unknown, over, used, or another client's.
+    InvalidRequestUri,
+    /// `OpenID` Connect Core §3.1.2.6: no request objects by value.
+    RequestNotSupported,
+    /// `OpenID` Connect Core §3.1.2.6: no request objects but those that were pushed here.
+    RequestUriNotSupported,
+    /// `OpenID` Connect Core §3.1.2.6: nobody registers on the way.
+    RegistrationNotSupported,
 }
 
 impl OAuthErrorCode {
@@ -52,6 +73,16 @@ impl OAuthErrorCode {
             Self::InsufficientAuthorization => "insufficient_authorization",
             Self::InvalidSession => "invalid_session",
             Self::RedirectToWeb => "redirect_to_web",
+            Self::AccessDenied => "access_denied",
+            Self::ServerError => "server_error",
+            Self::TemporarilyUnavailable => "temporarily_unavailable",
+            Self::LoginRequired => "login_required",
+            Self::ConsentRequired => "consent_required",
+            Self::UnmetAuthenticationRequirements => "unmet_authentication_requirements",
+            Self::InvalidRequestUri => "invalid_request_uri",
+            Self::RequestNotSupported => "request_not_supported",
+            Self::RequestUriNotSupported => "request_uri_not_supported",
+            Self::RegistrationNotSupported => "registration_not_supported",
         }
     }
 }

@@ -189,6 +189,11 @@ time_ordered_id! {
 }
 
 time_ordered_id! {
+    /// A login: one browser in which a person is signed in.
+    LoginId, InvalidLoginId, "login"
+}
+
+time_ordered_id! {
     /// A record of the audit log.
     AuditId, InvalidAuditId, "audit record"
 }

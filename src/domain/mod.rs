@@ -3,8 +3,12 @@
 
 pub mod algorithm;
 pub mod audit;
+pub mod authorization;
+pub mod browser_login;
+pub mod claims;
 pub mod client;
 pub mod client_registration;
+pub mod consent;
 pub mod device;
 pub mod entitlement;
 pub mod error;
@@ -23,6 +27,7 @@ pub mod session;
 pub mod session_policy;
 pub mod throttle;
 pub mod user;
+pub mod web_url;
 
 /// An instant in UTC. Stored as milliseconds since the epoch; on the wire, JWT claims are whole
 /// seconds (RFC 7519 §2, `NumericDate`).

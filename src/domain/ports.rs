@@ -2,6 +2,8 @@
 //! how.
 
 mod audit;
+mod browser;
+mod outbound;
 mod people;
 mod sessions_in_memory;
 mod tokens;
@@ -20,6 +22,11 @@ use super::key::{KeySchedule, PublicJwk, SealedPrivateKey, SigningKey};
 use super::password::{Password, PasswordHash};
 
 pub use audit::{AuditFilter, AuditStore, ChainSealer};
+pub use browser::{
+    BrowserStore, CodeGrant, CodeGranting, LoginEnd, LogoutDelivery, PushedRequest, RequestDigest,
+    SignIn, SignInOutcome, StoredLogin,
+};
+pub use outbound::{DeliveryFailure, LogoutReceivers};
 pub use people::{
     Account, AuthorizationCode, Charge, CodeDigest, LoginSuccess, NewUser, PasswordOrder,
     PeopleStore, Redemption, Rotation, SessionUse, StoredCode, StoredSession, UserChange,
@@ -27,8 +34,8 @@ pub use people::{
 };
 pub use sessions_in_memory::SessionMemory;
 pub use tokens::{
-    AccessTokenReader, ReferenceToken, SessionTokens, UnverifiedReferenceToken,
-    UnverifiedRefreshToken,
+    AccessTokenReader, IdTokenHint, IdTokenReader, ReferenceToken, SessionTokens,
+    UnverifiedLoginCookie, UnverifiedReferenceToken, UnverifiedRefreshToken,
 };
 
 /// Tells the time.
@@ -54,6 +61,29 @@ pub trait TokenSigner: Send + Sync {
     fn kid(&self) -> &Kid;
     /// Makes a JWS in compact form with `typ` `at+jwt` (RFC 9068 §2.1) around the payload.
     fn sign_access_token(&self, payload: &[u8]) -> Result<String, SigningFailed>;
+    /// Makes a JWS in compact form of another kind around the payload.
+    fn sign(&self, kind: TokenKind, payload: &[u8]) -> Result<String, SigningFailed>;
+}
+
+/// What a signed token is, other than an access token. The `typ` header says it, so that none can
+/// pass for another (RFC 8725 §3.11).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenKind {
+    /// An ID token (`OpenID` Connect Core §2).
+    IdToken,
+    /// A logout token (`OpenID` Connect Back-Channel Logout 1.0 §2.4).
+    LogoutToken,
+}
+
+impl TokenKind {
+    /// The `typ` header.
+    #[must_use]
+    pub const fn typ(self) -> &'static str {
+        match self {
+            Self::IdToken => "JWT",
+            Self::LogoutToken => "logout+jwt",
+        }
+    }
 }
 
 /// The signature could not be made. There is no unsigned fallback.
@@ -298,7 +328,7 @@ pub struct PoolUse {
 /// takes a record writes it when, and only when, it changes something; it happens at the instant of
 /// the record.
 #[async_trait]
-pub trait Store: PeopleStore + AuditStore {
+pub trait Store: PeopleStore + BrowserStore + AuditStore {
     /// Registers a client. [`ClientChange::Unchanged`] when the id is taken.
     async fn create_client(
         &self,

@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 use tokensmith_verify::{Audience, ScopeSet};
 
 use super::Timestamp;
+use super::claims::RequestedClaims;
 use super::client::Client;
 use super::device::DeviceLabel;
-use super::id::{ClientId, SessionId, UserId};
+use super::id::{ClientId, LoginId, SessionId, UserId};
 use super::rotation::Chain;
 
 /// A session as it is stored.
@@ -47,6 +48,18 @@ impl Session {
 }
 
 impl SessionTerms {
+    /// Where the person is signed in with this session.
+    #[must_use]
+    pub fn signed_in_on(&self) -> Device {
+        self.login_id.map_or(Device::App(self.id), Device::Browser)
+    }
+
+    /// Whether the session goes on when the browser signs out (`OpenID` Connect Core §11).
+    #[must_use]
+    pub fn outlives_login(&self) -> bool {
+        self.login_id.is_none() || self.scope.contains("offline_access")
+    }
+
     /// Whether the session is that of a client, and of the very one that is registered now.
     #[must_use]
     pub fn is_of(&self, client: &Client) -> bool {
@@ -63,18 +76,31 @@ pub struct SessionTerms {
     pub user_id: UserId,
     /// Whose session it is.
     pub client_id: ClientId,
+    /// The browser's login that it began under; `None` for an app that took the password itself.
+    pub login_id: Option<LoginId>,
     /// Goes into the key of its tokens, so that the master key alone forges none.
     pub secret: SessionSecret,
     /// The most that its tokens may carry.
     pub scope: ScopeSet,
     /// The APIs that its tokens may be for.
     pub audience: Audience,
+    /// What userinfo tells beyond the scope.
+    pub claims: RequestedClaims,
     /// How the person proved who they are.
     pub authentication: Authentication,
     /// When it began.
     pub created_at: Timestamp,
     /// When it ends at the latest.
     pub expires_at: Timestamp,
+}
+
+/// Where a person is signed in: a browser with the apps under it, or an app by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Device {
+    /// A browser.
+    Browser(LoginId),
+    /// An app that took the password itself.
+    App(SessionId),
 }
 
 /// 128 random bits in the row of a session. Without them the master key forges nothing; without
@@ -142,6 +168,10 @@ pub enum EndReason {
     RefreshReuse,
     /// The authorization code that began it was used again (RFC 6749 §4.1.2).
     CodeReplay,
+    /// The person signed out of the browser that it began in.
+    LoggedOut,
+    /// The person took back what the client may do.
+    ConsentWithdrawn,
     /// The person ended it.
     EndedByUser,
     /// An administrator ended it.
@@ -156,10 +186,12 @@ pub enum EndReason {
 
 impl EndReason {
     /// Every reason.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Revoked,
         Self::RefreshReuse,
         Self::CodeReplay,
+        Self::LoggedOut,
+        Self::ConsentWithdrawn,
         Self::EndedByUser,
         Self::EndedByAdministrator,
         Self::PasswordChanged,
@@ -174,6 +206,8 @@ impl EndReason {
             Self::Revoked => "revoked",
             Self::RefreshReuse => "refresh_reuse",
             Self::CodeReplay => "code_replay",
+            Self::LoggedOut => "logged_out",
+            Self::ConsentWithdrawn => "consent_withdrawn",
             Self::EndedByUser => "ended_by_user",
             Self::EndedByAdministrator => "ended_by_administrator",
             Self::PasswordChanged => "password_changed",

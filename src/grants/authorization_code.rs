@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::access_token::{AccessTokenGrant, Subject};
 use super::challenge::CODE_LIFETIME;
-use super::{GrantError, RequestContext, TokenResponse, TokenService};
+use super::id_token::IdTokenGrant;
+use super::{GrantError, RequestContext, TokenResponse, TokenService, pkce};
 use crate::domain::Timestamp;
 use crate::domain::audit::{Actor, AuditKind, AuditRecord, Origin};
 use crate::domain::client::{Client, GrantType};
@@ -14,6 +15,7 @@ use crate::domain::id::SessionId;
 use crate::domain::ports::{AuthorizationCode, CodeDigest, Redemption, StoredCode};
 use crate::domain::rotation::{Chain, Generation};
 use crate::domain::session::{EndReason, Session, SessionEnd, SessionTerms};
+use crate::domain::user::User;
 
 /// The parameters of the grant (RFC 6749 §4.1.3). Without `Debug`: the code is a secret.
 #[derive(Clone, Default)]
@@ -79,6 +81,7 @@ impl TokenService {
         }
         // Before the code is used up: what cannot be granted does not cost it.
         self.check_signer(client, now)?;
+        self.check_id_token_signer(&code.scope, now)?;
         let grant = (
             narrow_scope(request.scope, &code.scope)?,
             narrow_audience(
@@ -87,7 +90,11 @@ impl TokenService {
                 self.issuer_for_first_party(client),
             )?,
         );
-        let session = self.new_session(client, code, context, now)?;
+        let mut session = self.new_session(client, code, context, now)?;
+        if let Err(why) = self.bind_to_login(&mut session, now).await? {
+            return refused.because(self, why, Some(&stored)).await;
+        }
+        let person = self.person_for_id_token(code).await?;
         let record = self.session_started(&session, context, now)?;
         match self
             .accounts
@@ -95,7 +102,7 @@ impl TokenService {
             .redeem_code(digest, &session, &record)
             .await?
         {
-            Redemption::Started => self.begin(client, session, grant, now),
+            Redemption::Started => self.begin(client, (code, person.as_ref()), session, grant, now),
             Redemption::UserDisabled => {
                 refused
                     .because(self, "the account is disabled", Some(&stored))
@@ -117,7 +124,7 @@ impl TokenService {
             (None, Some(_)) => Ok(Err("code_verifier without code_challenge")),
             (Some(_), None) => Err(OAuthError::invalid_request("code_verifier is missing").into()),
             (Some(challenge), Some(verifier)) => {
-                let is_right = is_pkce_verifier(verifier)
+                let is_right = pkce::is_verifier(verifier)
                     && self.accounts.tokens.pkce_matches(verifier, challenge);
                 Ok(if is_right {
                     Ok(())
@@ -151,9 +158,11 @@ impl TokenService {
                 id: SessionId::new(now, &*self.entropy)?,
                 user_id: code.user_id,
                 client_id: client.id.clone(),
+                login_id: code.login_id,
                 secret: self.accounts.tokens.new_session_secret()?,
                 scope: code.scope.clone(),
                 audience: code.audience.clone(),
+                claims: code.userinfo_claims.clone(),
                 authentication: code.authentication.clone(),
                 created_at: now,
                 expires_at,
@@ -164,6 +173,41 @@ impl TokenService {
             address: context.address.or(code.address),
             end: None,
         })
+    }
+
+    /// A session that does not outlive the browser's login ends with it. The inner error is what the
+    /// log says.
+    async fn bind_to_login(
+        &self,
+        session: &mut Session,
+        now: Timestamp,
+    ) -> Result<Result<(), &'static str>, GrantError> {
+        let Some(id) = session
+            .terms
+            .login_id
+            .filter(|_| !session.terms.outlives_login())
+        else {
+            return Ok(Ok(()));
+        };
+        let found = self.accounts.store.find_login(id).await?;
+        let Some(login) = found.map(|it| it.login).filter(|login| login.is_live(now)) else {
+            return Ok(Err("the browser was signed out"));
+        };
+        session.terms.expires_at = session.terms.expires_at.min(login.expires_at);
+        session.chain.idle_expires_at = session.chain.idle_expires_at.min(login.expires_at);
+        Ok(Ok(()))
+    }
+
+    /// The person, where the ID token shall tell more than who it is. Read before the code is used
+    /// up.
+    async fn person_for_id_token(
+        &self,
+        code: &AuthorizationCode,
+    ) -> Result<Option<User>, GrantError> {
+        if code.id_token_claims.is_empty() {
+            return Ok(None);
+        }
+        Ok(self.accounts.store.find_user(code.user_id).await?)
     }
 
     fn session_started(
@@ -190,6 +234,7 @@ impl TokenService {
     fn begin(
         &self,
         client: &Client,
+        (code, person): (&AuthorizationCode, Option<&User>),
         session: Session,
         (scope, audience): (tokensmith_verify::ScopeSet, tokensmith_verify::Audience),
         now: Timestamp,
@@ -206,8 +251,20 @@ impl TokenService {
                 .tokens
                 .refresh_token(terms.id, Generation::FIRST, &terms.secret)
         });
+        let id_token = if terms.scope.contains("openid") {
+            let grant = IdTokenGrant {
+                session: &terms,
+                nonce: code.nonce.as_deref(),
+                claims: person.map(|person| code.id_token_claims.values(person)),
+                access_token: &access_token,
+            };
+            Some(self.issue_id_token(client, grant, now)?)
+        } else {
+            None
+        };
         self.memory.remember(Arc::clone(&terms));
         Ok(TokenResponse {
+            id_token,
             access_token,
             expires_in,
             scope,
@@ -312,10 +369,4 @@ impl CodeRefusal<'_> {
 fn invalid_code() -> GrantError {
     let description = "the authorization code is unknown, expired, used, or not for this request";
     OAuthError::new(OAuthErrorCode::InvalidGrant, description).into()
-}
-
-/// RFC 7636 §4.1: 43 to 128 unreserved characters.
-fn is_pkce_verifier(text: &str) -> bool {
-    let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    (43..=128).contains(&text.len()) && text.bytes().all(unreserved)
 }

@@ -10,13 +10,15 @@ use serde::{Deserialize, Serialize};
 use tokensmith_verify::{Audience, ScopeSet};
 use zeroize::Zeroizing;
 
+use super::pkce::check_challenge;
 use super::{GrantError, RequestContext, TokenService};
 use crate::accounts::AccountError;
-use crate::accounts::login::{Credentials, Login};
+use crate::accounts::login::{Challenge, Credentials, Login, LoginStep};
 use crate::accounts::registration::Registration;
 use crate::domain::Timestamp;
 use crate::domain::audit::{Actor, AuditKind, Origin};
-use crate::domain::client::{Client, GrantType, PkcePolicy};
+use crate::domain::claims::RequestedClaims;
+use crate::domain::client::{Client, GrantType};
 use crate::domain::entitlement::{grant_audience, grant_scope};
 use crate::domain::error::{OAuthError, OAuthErrorCode};
 use crate::domain::ports::{AuthorizationCode, LoginSuccess};
@@ -96,24 +98,6 @@ struct AuthSession {
     request: ChallengeRequest,
 }
 
-/// What a login still lacks.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Missing {
-    /// A name and a password.
-    Credentials,
-    /// The right ones; the one answer to a wrong name, a wrong password and a disabled account.
-    RightCredentials,
-}
-
-impl Missing {
-    const fn description(self) -> &'static str {
-        match self {
-            Self::Credentials => "username and password are needed",
-            Self::RightCredentials => "username or password is wrong",
-        }
-    }
-}
-
 /// What the code will stand for.
 struct Wish {
     scope: ScopeSet,
@@ -135,39 +119,29 @@ impl TokenService {
     ) -> Result<ChallengeResponse, ChallengeRefusal> {
         check_client(client)?;
         let (request, expires_at) = self.resume(client, request, now)?;
-        let go_on = |request, missing| self.go_on(client, request, missing, expires_at);
+        let go_on = |request, challenge| self.go_on(client, request, challenge, expires_at);
         check_response_type(&request)?;
         let creates = check_prompt(&request)?;
         let wish = self.wish(client, &request)?;
-        let (Some(username), Some(password)) = (&request.username, &request.password) else {
-            return Err(go_on(&request, Missing::Credentials));
-        };
         let attempt = Attempt {
             service: self,
             client,
             context,
             now,
         };
-        let device_token = request.refresh_token.as_ref().map(|token| token.as_str());
-        let login = if creates {
-            attempt.sign_up(&request, username, password).await?
+        let step = if creates {
+            attempt.sign_up(&request).await?
         } else {
-            match attempt.log_in(username, password, device_token).await {
-                Ok(login) => login,
-                Err(AccountError::WrongPassword) => {
-                    return Err(go_on(&request, Missing::RightCredentials));
-                }
-                Err(error) => return Err(GrantError::from(error).into()),
-            }
+            attempt.log_in(&request).await?
+        };
+        let login = match step {
+            LoginStep::Done(login) => login,
+            LoginStep::Next(challenge) => return Err(go_on(&request, challenge)),
         };
         let answer = attempt.issue_code(&login, wish).await?;
-        if let Some(old) = login.password.as_ref().filter(|_| login.needs_upgrade) {
-            self.accounts
-                .upgrade_hash(login.user.id, password, old)
-                .await;
-        }
+        self.accounts.upgrade_hash(&login, &request.password).await;
         // The account was disabled, or its password changed, in between.
-        answer.ok_or_else(|| go_on(&request, Missing::RightCredentials))
+        answer.ok_or_else(|| go_on(&request, Challenge::RightPassword))
     }
 
     /// Takes up what an earlier request of the same login has said; answers when the login is over.
@@ -220,7 +194,7 @@ impl TokenService {
         &self,
         client: &Client,
         request: &ChallengeRequest,
-        missing: Missing,
+        challenge: Challenge,
         expires_at: Timestamp,
     ) -> ChallengeRefusal {
         let known = AuthSession {
@@ -231,11 +205,15 @@ impl TokenService {
         let sealed = serde_json::to_vec(&known)
             .ok()
             .and_then(|bytes| self.accounts.tokens.seal(PURPOSE, &bytes).ok());
+        let description = match challenge {
+            Challenge::Password => "username and password are needed",
+            Challenge::RightPassword => "username or password is wrong",
+        };
         let code = OAuthErrorCode::InsufficientAuthorization;
         ChallengeRefusal {
-            error: OAuthError::new(code, missing.description()).into(),
+            error: OAuthError::new(code, description).into(),
             auth_session: sealed,
-            is_wrong_password: missing == Missing::RightCredentials,
+            is_wrong_password: challenge == Challenge::RightPassword,
         }
     }
 
@@ -246,7 +224,11 @@ impl TokenService {
         Ok(Wish {
             scope,
             audience,
-            code_challenge: check_challenge(client, request)?,
+            code_challenge: check_challenge(
+                client,
+                request.code_challenge.as_deref(),
+                request.code_challenge_method.as_deref(),
+            )?,
         })
     }
 }
@@ -260,29 +242,22 @@ struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    async fn log_in(
-        &self,
-        username: &str,
-        password: &str,
-        device_token: Option<&str>,
-    ) -> Result<Login, AccountError> {
+    async fn log_in(&self, request: &ChallengeRequest) -> Result<LoginStep, AccountError> {
         let credentials = Credentials {
-            identifier: username,
-            password,
-            client: self.client,
+            identifier: request.username.as_deref(),
+            password: request.password.as_ref().map(|password| password.as_str()),
+            client: Some(self.client),
             address: self.context.address,
             counts_address: self.counts_address(),
-            device_token,
+            device_token: request.refresh_token.as_ref().map(|token| token.as_str()),
         };
         self.service.accounts.log_in(&credentials, self.now).await
     }
 
-    async fn sign_up(
-        &self,
-        request: &ChallengeRequest,
-        username: &str,
-        password: &str,
-    ) -> Result<Login, GrantError> {
+    async fn sign_up(&self, request: &ChallengeRequest) -> Result<LoginStep, GrantError> {
+        let (Some(username), Some(password)) = (&request.username, &request.password) else {
+            return Ok(LoginStep::Next(Challenge::Password));
+        };
         if !self.service.signup {
             let description = "people cannot sign up here";
             return Err(OAuthError::invalid_request(description).into());
@@ -306,7 +281,8 @@ impl Attempt<'_> {
         let user = accounts
             .sign_up(registration, password, &origin, self.now)
             .await?;
-        Ok(Login::after_sign_up(user, self.now))
+        let login = Login::after_sign_up(user, self.now);
+        Ok(LoginStep::Done(Box::new(login)))
     }
 
     /// A server that logs many people in is one address for all of them.
@@ -331,6 +307,10 @@ impl Attempt<'_> {
             code_challenge: wish.code_challenge,
             // It is not sent by redirect, so a redirect URI at the token endpoint is a mistake.
             redirect_uri: None,
+            login_id: None,
+            nonce: None,
+            userinfo_claims: RequestedClaims::default(),
+            id_token_claims: RequestedClaims::default(),
             authentication: login.authentication.clone(),
             device: self.context.device.clone(),
             address: self.context.address,
@@ -410,28 +390,4 @@ fn check_prompt(request: &ChallengeRequest) -> Result<bool, OAuthError> {
             Err(OAuthError::new(OAuthErrorCode::RedirectToWeb, description))
         }
     }
-}
-
-/// RFC 7636 §4.2 and §4.4.1. `plain`, which is also what no method means, protects nothing.
-fn check_challenge(
-    client: &Client,
-    request: &ChallengeRequest,
-) -> Result<Option<String>, OAuthError> {
-    let invalid = |description| Err(OAuthError::invalid_request(description));
-    let method = request.code_challenge_method.as_deref();
-    match (&request.code_challenge, method) {
-        (Some(challenge), Some("S256")) if is_s256_challenge(challenge) => {
-            Ok(Some(challenge.clone()))
-        }
-        (Some(_), Some("S256")) => invalid("code_challenge is 43 characters of base64url"),
-        (Some(_), _) => invalid("code_challenge_method must be S256"),
-        (None, Some(_)) => invalid("code_challenge is missing"),
-        (None, None) if client.metadata.pkce == PkcePolicy::Optional => Ok(None),
-        (None, None) => invalid("code_challenge is missing: this client must use PKCE with S256"),
-    }
-}
-
-fn is_s256_challenge(text: &str) -> bool {
-    let base64url = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-    text.len() == 43 && text.bytes().all(base64url)
 }

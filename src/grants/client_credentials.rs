@@ -38,6 +38,7 @@ impl TokenService {
             expires_in,
             scope,
             refresh_token: None,
+            id_token: None,
         })
     }
 }

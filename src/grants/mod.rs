@@ -1,17 +1,24 @@
-//! The grants of the token endpoint, one file each, and what belongs to them: how a first-party
-//! app gets a code, and how tokens are introspected and revoked.
+//! The grants of the token endpoint, one file each, and what belongs to them: how a browser or a
+//! first-party app gets a code, how tokens are introspected and revoked, and how people sign out.
 //!
 //! Each reads like its section of the RFC: checks in order, then the one thing that it issues.
 
 mod access_token;
+mod authorization;
 mod authorization_code;
 mod challenge;
 mod client_authentication;
 mod client_credentials;
+mod end_session;
+mod id_token;
 mod introspection;
+mod logout_delivery;
+mod pkce;
 mod presented_token;
+mod pushed_request;
 mod refresh_token;
 mod revocation;
+mod userinfo;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -28,18 +35,26 @@ use crate::domain::device::DeviceLabel;
 use crate::domain::error::{OAuthError, OAuthErrorCode};
 use crate::domain::issuer::Issuer;
 use crate::domain::ports::{
-    AccessTokenReader, ClientDirectory, Entropy, NoEntropy, PasswordError, SecretMint,
-    SessionMemory, SigningFailed, SigningKeys, StoreError,
+    AccessTokenReader, ClientDirectory, Entropy, IdTokenReader, NoEntropy, PasswordError,
+    SecretMint, SessionMemory, SigningFailed, SigningKeys, StoreError,
 };
 use crate::domain::session_policy::SessionPolicy;
 
+pub use authorization::{
+    AccountPlace, AuthorizationError, AuthorizationParameters, AuthorizationResponse, Decision,
+    Errand, PendingRequest, Progress, ReturnAddress, StaleErrand,
+};
 pub use authorization_code::AuthorizationCodeRequest;
 pub use challenge::{ChallengeRefusal, ChallengeRequest, ChallengeResponse};
 pub use client_authentication::{ClientCredential, Presentation};
 pub use client_credentials::ClientCredentialsRequest;
+pub use end_session::{EndSession, EndSessionRequest};
 pub use introspection::Introspection;
+pub use logout_delivery::LogoutDeliveries;
 pub use presented_token::PresentedToken;
+pub use pushed_request::PushedResponse;
 pub use refresh_token::{RefreshOutcome, RefreshRefusal, RefreshRequest, invalid_refresh_token};
+pub use userinfo::UserinfoRefusal;
 
 /// What the grants work with.
 pub struct TokenService {
@@ -59,6 +74,8 @@ pub struct TokenService {
     pub keys: Arc<dyn SigningKeys>,
     /// Verifies what those keys have signed.
     pub reader: Arc<dyn AccessTokenReader>,
+    /// Reads ID tokens that come back as hints.
+    pub hints: Arc<dyn IdTokenReader>,
     /// For `jti` and session ids.
     pub entropy: Arc<dyn Entropy>,
     /// People and their sessions.
@@ -91,6 +108,8 @@ pub struct TokenResponse {
     pub scope: ScopeSet,
     /// The refresh token to use next.
     pub refresh_token: Option<Zeroizing<String>>,
+    /// Who has signed in, for the client itself; with scope `openid` and a code only.
+    pub id_token: Option<String>,
 }
 
 /// Why a grant gave nothing.

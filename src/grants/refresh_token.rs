@@ -309,6 +309,8 @@ impl Refresh<'_> {
             expires_in,
             scope,
             refresh_token: Some(refresh_token),
+            // OpenID Connect Core §12.2 leaves it open; it would be a second signature each time.
+            id_token: None,
         };
         Ok((response, outcome))
     }

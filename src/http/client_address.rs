@@ -15,7 +15,7 @@ use std::net::IpAddr;
 use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-use crate::domain::network::TrustedProxies;
+use crate::domain::network::Networks;
 
 /// More than any chain of proxies has.
 const MOST_ELEMENTS: usize = 32;
@@ -27,7 +27,7 @@ const MOST_BYTES: usize = 4 * 1024;
 type AddressIn = fn(&[u8]) -> Option<IpAddr>;
 
 /// The address of the client, in its canonical form; `None` on a connection without addresses.
-pub(super) fn client_address(request: &HttpRequest, trusted: &TrustedProxies) -> Option<IpAddr> {
+pub(super) fn client_address(request: &HttpRequest, trusted: &Networks) -> Option<IpAddr> {
     let peer = request.peer_addr()?.ip().to_canonical();
     if !trusted.contains(peer) {
         return Some(peer);
@@ -48,7 +48,7 @@ pub(super) fn client_address(request: &HttpRequest, trusted: &TrustedProxies) ->
 /// Goes from the peer to the first address that is not trusted, or as far as there are addresses.
 fn first_stranger(
     peer: IpAddr,
-    trusted: &TrustedProxies,
+    trusted: &Networks,
     hops: impl Iterator<Item = Option<IpAddr>>,
 ) -> IpAddr {
     let mut nearest = peer;

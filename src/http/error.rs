@@ -167,7 +167,18 @@ fn oauth(error: &OAuthError, challenge: bool) -> Answer {
         | OAuthErrorCode::UnsupportedTokenType
         | OAuthErrorCode::InsufficientAuthorization
         | OAuthErrorCode::InvalidSession
-        | OAuthErrorCode::RedirectToWeb => {
+        | OAuthErrorCode::RedirectToWeb
+        // Told by redirect; a pushed request hears them like this (RFC 9126 §2.3).
+        | OAuthErrorCode::AccessDenied
+        | OAuthErrorCode::ServerError
+        | OAuthErrorCode::TemporarilyUnavailable
+        | OAuthErrorCode::LoginRequired
+        | OAuthErrorCode::ConsentRequired
+        | OAuthErrorCode::UnmetAuthenticationRequirements
+        | OAuthErrorCode::InvalidRequestUri
+        | OAuthErrorCode::RequestNotSupported
+        | OAuthErrorCode::RequestUriNotSupported
+        | OAuthErrorCode::RegistrationNotSupported => {
             Answer::new(StatusCode::BAD_REQUEST, code, error.description.clone())
         }
     }

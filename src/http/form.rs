@@ -19,7 +19,7 @@ use crate::domain::error::OAuthError;
 pub(super) struct Form(Vec<(String, Zeroizing<String>)>);
 
 /// Why a body is not a form; the description goes to the caller.
-type Malformed = &'static str;
+pub(super) type Malformed = &'static str;
 
 impl Form {
     /// The value of a parameter. RFC 6749 §3.2: one without a value counts as omitted.
@@ -35,19 +35,22 @@ impl Form {
             .map(|(_, value)| value.as_str())
     }
 
+    /// Every parameter in its order, but for some.
+    pub(super) fn parameters_except(&self, left_out: &[&str]) -> Vec<(String, String)> {
+        let wanted = self.0.iter();
+        wanted
+            .filter(|(name, _)| !left_out.contains(&name.as_str()))
+            .map(|(name, value)| (name.clone(), value.to_string()))
+            .collect()
+    }
+
     fn parse(body: &[u8]) -> Result<Self, Malformed> {
         /// RFC 8707 §2 is the one specification that lets a parameter be repeated.
         const REPEATABLE: &str = "resource";
-        /// Twice as many as any request of OAuth has; comparing names is quadratic.
-        const MOST_PARAMETERS: usize = 32;
         let body = std::str::from_utf8(body).map_err(|_| "the form is not UTF-8")?;
-        if body.split('&').count() > MOST_PARAMETERS {
-            return Err("the form has more than 32 parameters");
-        }
         let mut parameters: Vec<(String, Zeroizing<String>)> = Vec::new();
-        for pair in body.split('&').filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let (name, value) = (decode(name)?, Zeroizing::new(decode(value)?));
+        for pair in pairs(body)? {
+            let (name, value) = pair?;
             // RFC 6749 §3.2: parameters must not be included more than once.
             if name != REPEATABLE && parameters.iter().any(|(earlier, _)| *earlier == name) {
                 return Err("a parameter is repeated");
@@ -56,6 +59,22 @@ impl Form {
         }
         Ok(Self(parameters))
     }
+}
+
+/// The decoded parameters of a form or a query, repeated or not.
+pub(super) fn pairs(
+    text: &str,
+) -> Result<impl Iterator<Item = Result<(String, Zeroizing<String>), Malformed>>, Malformed> {
+    /// Twice as many as any request of OAuth has; comparing names is quadratic.
+    const MOST_PARAMETERS: usize = 32;
+    if text.split('&').count() > MOST_PARAMETERS {
+        return Err("the form has more than 32 parameters");
+    }
+    let given = text.split('&').filter(|pair| !pair.is_empty());
+    Ok(given.map(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        Ok((decode(name)?, Zeroizing::new(decode(value)?)))
+    }))
 }
 
 /// Decodes `+` and `%XX`. An incomplete escape or text that is not UTF-8 is refused.
@@ -78,32 +97,65 @@ impl FromRequest for Form {
     type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let invalid = |description: Malformed| ApiError::OAuth {
-            error: OAuthError::invalid_request(description),
-            challenge: false,
-        };
-        let is_form = request
-            .content_type()
-            .eq_ignore_ascii_case("application/x-www-form-urlencoded");
-        let has_query = !request.query_string().is_empty();
-        let is_encoded = request.headers().contains_key(header::CONTENT_ENCODING);
-        let body = read_body(request, payload);
+        let body = form_body(request, payload);
+        Box::pin(async move { Self::parse(&body.await?).map_err(invalid) })
+    }
+}
+
+/// The parameters of a form as they came, some of them perhaps repeated.
+pub(super) struct RawForm(pub(super) Vec<(String, String)>);
+
+impl FromRequest for RawForm {
+    type Error = ApiError;
+    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let body = form_body(request, payload);
         Box::pin(async move {
-            // RFC 6749 §2.3.1: credentials must not be in the URI; §3.2: parameters are sent in
-            // the body.
-            if has_query {
-                return Err(invalid("parameters belong into the body, not into the URL"));
-            }
-            if is_encoded {
-                return Err(invalid("the body must not have a content encoding"));
-            }
-            if !is_form {
-                return Err(invalid(
-                    "the body must be application/x-www-form-urlencoded",
-                ));
-            }
-            Self::parse(&body.await?).map_err(invalid)
+            let body = body.await?;
+            let text = std::str::from_utf8(&body).map_err(|_| invalid("the form is not UTF-8"))?;
+            let parameters: Result<Vec<_>, _> = pairs(text)
+                .map_err(invalid)?
+                .map(|pair| pair.map(|(name, value)| (name, value.to_string())))
+                .collect();
+            parameters.map(Self).map_err(invalid)
         })
+    }
+}
+
+fn invalid(description: Malformed) -> ApiError {
+    ApiError::OAuth {
+        error: OAuthError::invalid_request(description),
+        challenge: false,
+    }
+}
+
+/// The body of a request that has a form, and nothing else that says something.
+fn form_body(
+    request: &HttpRequest,
+    payload: &mut Payload,
+) -> impl Future<Output = Result<web::Bytes, ApiError>> + use<> {
+    let is_form = request
+        .content_type()
+        .eq_ignore_ascii_case("application/x-www-form-urlencoded");
+    let has_query = !request.query_string().is_empty();
+    let is_encoded = request.headers().contains_key(header::CONTENT_ENCODING);
+    let body = read_body(request, payload);
+    async move {
+        // RFC 6749 §2.3.1: credentials must not be in the URI; §3.2: parameters are sent in
+        // the body.
+        if has_query {
+            return Err(invalid("parameters belong into the body, not into the URL"));
+        }
+        if is_encoded {
+            return Err(invalid("the body must not have a content encoding"));
+        }
+        if !is_form {
+            return Err(invalid(
+                "the body must be application/x-www-form-urlencoded",
+            ));
+        }
+        body.await
     }
 }
 

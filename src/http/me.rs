@@ -10,7 +10,7 @@ use super::error::ApiError;
 use super::json_body::JsonBody;
 use super::person::Person;
 use super::{Endpoints, only};
-use crate::accounts::password::PasswordChange;
+use crate::accounts::password::{PasswordChange, PersonOn};
 use crate::accounts::sessions::SessionsOf;
 use crate::accounts::view::{SessionView, UserView};
 use crate::domain::device::DeviceLabel;
@@ -65,11 +65,16 @@ async fn change_password(
         current: &change.current_password,
         new: &change.new_password,
     };
+    let terms = &person.session.terms;
+    let on = PersonOn {
+        user: terms.user_id,
+        device: terms.signed_in_on(),
+    };
     let now = endpoints.clock.now();
     endpoints
         .service
         .accounts
-        .change_password(&person.session, change, person.origin.address, now)
+        .change_password(on, change, person.origin.address, now)
         .await?;
     Ok(HttpResponse::NoContent().finish())
 }
@@ -153,7 +158,7 @@ async fn end_all(
     let terms = &person.session.terms;
     let sessions = SessionsOf {
         user: terms.user_id,
-        except: which.except.map(|Except::Current| terms.id),
+        except: which.except.map(|Except::Current| terms.signed_in_on()),
     };
     let now = endpoints.clock.now();
     endpoints

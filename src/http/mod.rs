@@ -7,9 +7,11 @@ mod admin_users;
 mod administrator;
 mod basic_auth;
 mod bearer;
+mod browser;
 mod challenge;
 mod client;
 mod client_address;
+mod cross_origin;
 mod docs;
 mod error;
 mod form;
@@ -23,24 +25,30 @@ mod metrics;
 mod observe;
 mod openapi;
 mod page;
+mod par;
 mod person;
 mod published;
 mod revoke;
 mod token;
+mod userinfo;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
+use actix_web::middleware::from_fn;
 use actix_web::{FromRequest, Handler, Resource, Responder, web};
 
 use crate::admin::Administration;
 use crate::domain::issuer::Issuer;
-use crate::domain::network::TrustedProxies;
+use crate::domain::network::Networks;
 use crate::domain::ports::Clock;
 use crate::grants::TokenService;
 use crate::replica::Replica;
 use crate::telemetry::metrics::Metrics;
+use crate::web::Brand;
 
 use error::ApiError;
 use observe::RequestIds;
@@ -60,15 +68,18 @@ pub struct Endpoints {
     request_ids: RequestIds,
     jwks_cache_control: String,
     docs: docs::Page,
-    trusted_proxies: TrustedProxies,
+    trusted_proxies: Networks,
+    pages: browser::Pages,
 }
 
-/// What the endpoints must know of the way to them.
-pub struct Network {
+/// What the endpoints must know of the way to them, and what they look like.
+pub struct Surroundings {
     /// How long others may keep the key set.
     pub jwks_max_age: Duration,
     /// Whose word about the address of a client counts.
-    pub trusted_proxies: TrustedProxies,
+    pub trusted_proxies: Networks,
+    /// Whose pages they are.
+    pub brand: Brand,
 }
 
 impl Endpoints {
@@ -79,10 +90,11 @@ impl Endpoints {
         administration: Administration,
         replica: Replica,
         metrics: Metrics,
-        network: Network,
+        surroundings: Surroundings,
     ) -> Self {
         let metadata = metadata::document(&service.issuer);
-        let jwks_cache_control = published::cache_control(network.jwks_max_age);
+        let jwks_cache_control = published::cache_control(surroundings.jwks_max_age);
+        let pages = browser::Pages::new(surroundings.brand, &service.issuer);
         let clock = Arc::clone(&administration.clock);
         let request_ids = RequestIds::new(&*service.entropy);
         Self {
@@ -95,7 +107,8 @@ impl Endpoints {
             request_ids,
             jwks_cache_control,
             docs: docs::Page::new(),
-            trusted_proxies: network.trusted_proxies,
+            trusted_proxies: surroundings.trusted_proxies,
+            pages,
         }
     }
 
@@ -117,15 +130,27 @@ pub fn mount(config: &mut web::ServiceConfig, endpoints: &web::Data<Endpoints>) 
     let me = web::scope("/api/me").configure(me::mount);
     let of_the_issuer = web::scope(&base)
         .service(published("/.well-known/jwks.json", jwks::get))
-        .service(only("/oauth/token", &[Method::POST]).route(web::post().to(token::post)))
+        .service(published(
+            "/.well-known/openid-configuration",
+            metadata::get,
+        ))
+        .service(for_scripts("/oauth/token", POST).route(web::post().to(token::post)))
+        .service(for_scripts("/oauth/revoke", POST).route(web::post().to(revoke::post)))
+        .service(for_scripts("/oauth/par", POST).route(web::post().to(par::post)))
+        .service(
+            for_scripts("/oauth/userinfo", GET_AND_POST)
+                .route(web::get().to(userinfo::get))
+                .route(web::head().to(userinfo::get))
+                .route(web::post().to(userinfo::post)),
+        )
         .service(only("/oauth/challenge", &[Method::POST]).route(web::post().to(challenge::post)))
-        .service(only("/oauth/revoke", &[Method::POST]).route(web::post().to(revoke::post)))
         .service(only("/oauth/introspect", &[Method::POST]).route(web::post().to(introspect::post)))
         .service(readable("/openapi.yaml", openapi::get))
         .service(readable("/docs", docs::get))
         .service(readable("/docs.css", docs::style))
         .service(admin)
-        .service(me);
+        .service(me)
+        .configure(browser::mount);
     config
         .app_data(endpoints.clone())
         .service(published(&metadata, metadata::get))
@@ -133,7 +158,7 @@ pub fn mount(config: &mut web::ServiceConfig, endpoints: &web::Data<Endpoints>) 
         .service(readable("/readyz", health::readyz))
         .service(readable("/metrics", metrics::get))
         .service(of_the_issuer)
-        .default_service(web::to(not_found));
+        .default_service(web::to(browser::not_found));
 }
 
 /// Counts and logs every request; wraps the whole application.
@@ -150,6 +175,27 @@ where
         .route(web::get().to(handler.clone()))
         .route(web::head().to(handler))
         .route(web::method(Method::OPTIONS).to(published::preflight))
+}
+
+const POST: &[Method] = &[Method::POST, Method::OPTIONS];
+const GET_AND_POST: &[Method] = &[Method::GET, Method::HEAD, Method::POST, Method::OPTIONS];
+
+/// An endpoint that scripts of any origin may call, with preflight.
+fn for_scripts(
+    path: &str,
+    methods: &'static [Method],
+) -> Resource<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody + use<>>,
+        Error = actix_web::Error,
+        InitError = (),
+    > + use<>,
+> {
+    only(path, methods)
+        .route(web::method(Method::OPTIONS).to(cross_origin::preflight))
+        .wrap(from_fn(cross_origin::readable_by_all))
 }
 
 /// RFC 9110 §9.1: what answers `GET` answers `HEAD`.
@@ -173,8 +219,4 @@ fn only(path: &str, methods: &'static [Method]) -> Resource {
 
 fn method_not_allowed(methods: &'static [Method]) -> Result<&'static str, ApiError> {
     Err(ApiError::MethodNotAllowed(methods))
-}
-
-async fn not_found() -> Result<&'static str, ApiError> {
-    Err(ApiError::NotFound)
 }

@@ -164,7 +164,8 @@ fn target(request: &HttpRequest) -> Option<&str> {
 
 fn plain_outcome(status: StatusCode) -> &'static str {
     match status.as_u16() {
-        200..=299 => "ok",
+        // A page that sends the browser on has done what it should.
+        200..=299 | 303 => "ok",
         304 => "not_modified",
         503 => "not_ready",
         _ => "error",

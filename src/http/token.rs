@@ -134,6 +134,8 @@ fn render(response: &TokenResponse) -> HttpResponse {
         expires_in: u64,
         #[serde(skip_serializing_if = "Option::is_none")]
         refresh_token: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id_token: Option<&'a str>,
         #[serde(skip_serializing_if = "str::is_empty")]
         scope: &'a str,
     }
@@ -145,6 +147,7 @@ fn render(response: &TokenResponse) -> HttpResponse {
             token_type: "Bearer",
             expires_in: response.expires_in.as_secs(),
             refresh_token: response.refresh_token.as_deref().map(String::as_str),
+            id_token: response.id_token.as_deref(),
             scope: response.scope.as_str(),
         })
 }

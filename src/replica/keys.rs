@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
 use prometheus_client::metrics::histogram::Histogram;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use tokensmith_verify::{Claims, KeySet, Verifier};
+use tokensmith_verify::{Audience, Claims, KeySet, Verifier, jws};
 
 use crate::domain::Timestamp;
 use crate::domain::algorithm::Algorithm;
@@ -18,7 +18,8 @@ use crate::domain::issuer::Issuer;
 use crate::domain::key::{PublicJwk, SigningKey};
 use crate::domain::key_schedule::KeyChain;
 use crate::domain::ports::{
-    AccessTokenReader, KeyVault, SigningFailed, SigningKeys, TokenSigner, Version,
+    AccessTokenReader, IdTokenHint, IdTokenReader, KeyVault, SigningFailed, SigningKeys, TokenKind,
+    TokenSigner, Version,
 };
 use crate::telemetry::metrics::KeyMetrics;
 
@@ -31,6 +32,8 @@ pub struct KeyRing {
     verifier: ArcSwapOption<Verifier>,
     /// Verifies tokens of this issuer for any API.
     reader: ArcSwapOption<Verifier>,
+    /// The public halves of all keys that were not withdrawn, published or not.
+    ever_published: ArcSwapOption<KeySet>,
     state: ArcSwap<RingState>,
     jwks: ArcSwap<JwksDocument>,
 }
@@ -61,6 +64,7 @@ impl KeyRing {
             issuer,
             verifier: ArcSwapOption::empty(),
             reader: ArcSwapOption::empty(),
+            ever_published: ArcSwapOption::empty(),
             state: ArcSwap::default(),
             jwks: ArcSwap::default(),
         }
@@ -111,6 +115,7 @@ impl KeyRing {
                 }
             }
         }
+        self.ever_published.store(known_keys(&keys));
         self.state.store(Arc::new(RingState {
             keys,
             signers,
@@ -223,6 +228,46 @@ impl AccessTokenReader for KeyRing {
     }
 }
 
+impl IdTokenReader for KeyRing {
+    fn read_id_token_hint(&self, text: &str) -> Option<IdTokenHint> {
+        #[derive(Deserialize)]
+        struct Hint {
+            iss: String,
+            aud: Audience,
+            sub: String,
+            sid: Option<String>,
+        }
+        let keys = self.ever_published.load_full()?;
+        let verified = jws::verify(text, &keys).ok()?;
+        if verified.typ.as_deref() != Some(TokenKind::IdToken.typ()) {
+            return None;
+        }
+        let hint: Hint = serde_json::from_slice(&verified.bytes).ok()?;
+        if hint.iss != self.issuer.as_str() {
+            return None;
+        }
+        let mut clients = hint.aud.iter();
+        let (client, other) = (clients.next()?, clients.next());
+        Some(IdTokenHint {
+            client_id: client.parse().ok().filter(|_| other.is_none())?,
+            user_id: hint.sub.parse().ok()?,
+            session: hint.sid.and_then(|sid| sid.parse().ok()),
+        })
+    }
+}
+
+/// The key set of all keys that were not withdrawn.
+fn known_keys(keys: &[SigningKey]) -> Option<Arc<KeySet>> {
+    let known: Vec<&PublicJwk> = keys
+        .iter()
+        .filter(|key| key.revoked_at.is_none())
+        .map(|key| &key.public_jwk)
+        .collect();
+    let document = JwksDocument::of(&known);
+    let text = std::str::from_utf8(&document.body).ok()?;
+    KeySet::from_json(text).ok().map(Arc::new)
+}
+
 fn chain(state: &RingState, algorithm: Algorithm) -> KeyChain<'_> {
     KeyChain::of(&state.keys, algorithm)
 }
@@ -259,5 +304,9 @@ impl TokenSigner for TimedSigner {
         let token = self.signer.sign_access_token(payload);
         self.time.observe(start.elapsed().as_secs_f64());
         token
+    }
+
+    fn sign(&self, kind: TokenKind, payload: &[u8]) -> Result<String, SigningFailed> {
+        self.signer.sign(kind, payload)
     }
 }

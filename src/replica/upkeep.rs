@@ -8,6 +8,7 @@ use super::Replica;
 use crate::accounts::AccountError;
 use crate::domain::Timestamp;
 use crate::domain::ports::StoreError;
+use crate::grants::LogoutDeliveries;
 
 /// How often a replica looks for changes. A change is seen everywhere within a second.
 const WATCH_INTERVAL: Duration = Duration::from_millis(250);
@@ -21,6 +22,8 @@ const SECRET_USE_INTERVAL: Duration = Duration::from_mins(1);
 const SESSION_USE_INTERVAL: Duration = Duration::from_secs(10);
 /// How often audit records are sealed.
 const SEAL_INTERVAL: Duration = Duration::from_millis(500);
+/// How often a replica looks for sessions that a client has to be told about.
+const DELIVERY_INTERVAL: Duration = Duration::from_millis(500);
 /// How often a page of sessions is looked through for such as are over.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
 /// How many sessions that page has.
@@ -32,8 +35,9 @@ impl Replica {
     /// Keeps the memory of this replica true, and the keys ahead of their time, until it is
     /// dropped. The tasks run beside each other: a replica that is busy making a key still learns
     /// at once that another was first.
-    pub async fn keep_up(self) {
+    pub async fn keep_up(self, deliveries: LogoutDeliveries) {
         tokio::join!(
+            self.keep_delivering(&deliveries),
             self.watch_changes(),
             self.keep_keys_ahead(),
             self.keep_secret_uses(),
@@ -158,6 +162,16 @@ impl Replica {
     pub async fn seal_audit_log(&self) -> Result<(), AccountError> {
         self.trail.write_repeated(self.clock.now()).await?;
         Ok(self.trail.seal().await?)
+    }
+
+    /// Tells clients that sessions are over.
+    async fn keep_delivering(&self, deliveries: &LogoutDeliveries) {
+        let mut ticks = every(DELIVERY_INTERVAL);
+        let mut trouble = Trouble::new("cannot tell clients that sessions are over");
+        loop {
+            ticks.tick().await;
+            trouble.note(&deliveries.deliver_due(self.clock.now()).await);
+        }
     }
 
     /// Goes through all sessions, a page at a time, again and again: expired rows go in small

@@ -1,5 +1,6 @@
 //! Rows to domain values and back.
 
+pub(super) mod browser;
 pub(super) mod people;
 
 use super::connection::Columns;

@@ -29,9 +29,11 @@ statements! {
 
     /// A client that was deleted gives its id free; no row when the id is taken.
     INSERT_CLIENT =
-        "INSERT INTO clients (id, metadata, created_at, version) VALUES ($1, $2, $3, $4) \
+        "INSERT INTO clients (id, metadata, created_at, version, receives_logouts) \
+         VALUES ($1, $2, $3, $4, $5) \
          ON CONFLICT (id) DO UPDATE SET metadata = excluded.metadata, \
-         created_at = excluded.created_at, version = excluded.version, disabled_at = NULL, \
+         created_at = excluded.created_at, version = excluded.version, \
+         receives_logouts = excluded.receives_logouts, disabled_at = NULL, \
          deleted_at = NULL WHERE clients.deleted_at IS NOT NULL";
     FIND_CLIENT =
         "SELECT c.id, c.metadata, c.created_at, c.disabled_at, c.deleted_at, c.version, \
@@ -158,12 +160,13 @@ statements! {
 
     INSERT_CODE =
         "INSERT INTO authorization_codes (digest, client_id, user_id, scope, audience, \
-         code_challenge, redirect_uri, auth_time, amr, device, address, expires_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+         code_challenge, redirect_uri, auth_time, amr, device, address, expires_at, login_id, \
+         nonce, userinfo_claims, id_token_claims) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
     FIND_CODE =
         "SELECT digest, client_id, user_id, scope, audience, code_challenge, redirect_uri, \
-         auth_time, amr, device, address, expires_at, redeemed_for \
-         FROM authorization_codes WHERE digest = $1";
+         auth_time, amr, device, address, expires_at, redeemed_for, login_id, nonce, \
+         userinfo_claims, id_token_claims FROM authorization_codes WHERE digest = $1";
     /// The one use of a code (RFC 6749 §4.1.2).
     REDEEM_CODE =
         "UPDATE authorization_codes SET redeemed_for = $2 \
@@ -178,17 +181,18 @@ statements! {
     INSERT_SESSION =
         "INSERT INTO sessions (id, user_id, client_id, secret, generation, rotated_at, \
          idle_expires_at, expires_at, created_at, auth_time, amr, scope, audience, device, \
-         address) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
+         address, login_id, userinfo_claims) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
     FIND_SESSION =
         "SELECT s.id, s.user_id, s.client_id, s.secret, s.generation, s.rotated_at, \
          s.rotated_with, s.idle_expires_at, s.expires_at, s.created_at, s.auth_time, s.amr, \
          s.scope, s.audience, s.device, s.address, s.last_seen_at, s.ended_at, s.end_reason, \
-         u.id AS enabled_user FROM sessions s \
+         s.login_id, s.userinfo_claims, u.id AS enabled_user FROM sessions s \
          LEFT JOIN users u ON u.id = s.user_id AND u.disabled_at IS NULL WHERE s.id = $1";
     LIST_SESSIONS =
         "SELECT id, user_id, client_id, secret, generation, rotated_at, rotated_with, \
          idle_expires_at, expires_at, created_at, auth_time, amr, scope, audience, device, \
-         address, last_seen_at, ended_at, end_reason FROM sessions \
+         address, last_seen_at, ended_at, end_reason, login_id, userinfo_claims FROM sessions \
          WHERE user_id = $1 AND ended_at IS NULL AND idle_expires_at > $2 AND expires_at > $2 \
          ORDER BY id DESC LIMIT $3";
     /// The compare-and-swap of rotation: one statement, every guard in it.
@@ -199,11 +203,25 @@ statements! {
          AND idle_expires_at > $4 AND expires_at > $4 AND EXISTS \
          (SELECT 1 FROM users WHERE users.id = sessions.user_id AND users.disabled_at IS NULL)";
     END_SESSION =
-        "UPDATE sessions SET ended_at = $2, end_reason = $3 WHERE id = $1 AND ended_at IS NULL";
-    /// All sessions of a person but one; the id of none is empty. In the order in which every
-    /// transition takes rows of sessions.
+        "UPDATE sessions SET ended_at = $2, end_reason = $3 WHERE id = $1 AND ended_at IS NULL \
+         RETURNING client_id, user_id";
+    /// For clients that want to be told.
+    ENQUEUE_LOGOUT_DELIVERY =
+        "INSERT INTO logout_deliveries (session_id, client_id, user_id, tries, due_at, created_at) \
+         SELECT $1, c.id, $3, 0, $4, $4 FROM clients c \
+         WHERE c.id = $2 AND c.receives_logouts = 1 AND c.deleted_at IS NULL \
+         ON CONFLICT (session_id) DO NOTHING";
+    /// All sessions of a person but one, and but those of one login; the id of none is empty. In the
+    /// order in which every transition takes rows of sessions.
     LIST_SESSIONS_TO_END =
-        "SELECT id FROM sessions WHERE user_id = $1 AND id <> $2 AND ended_at IS NULL ORDER BY id";
+        "SELECT id FROM sessions WHERE user_id = $1 AND id <> $2 \
+         AND (login_id IS NULL OR login_id <> $3) AND ended_at IS NULL ORDER BY id";
+    LIST_SESSIONS_OF_LOGIN =
+        "SELECT id, scope FROM sessions WHERE user_id = $1 AND login_id = $2 \
+         AND ended_at IS NULL ORDER BY id";
+    LIST_SESSIONS_OF_CLIENT =
+        "SELECT id FROM sessions WHERE user_id = $1 AND client_id = $2 \
+         AND ended_at IS NULL ORDER BY id";
     RENAME_SESSION =
         "UPDATE sessions SET device = $3 WHERE id = $1 AND user_id = $2 AND ended_at IS NULL";
     RECORD_SESSION_USE =
@@ -218,6 +236,87 @@ statements! {
     DELETE_OVER_SESSIONS =
         "DELETE FROM sessions WHERE id > $1 AND id <= $2 \
          AND (ended_at < $3 OR idle_expires_at < $3 OR expires_at < $3)";
+
+    INSERT_LOGIN =
+        "INSERT INTO logins (id, user_id, secret, auth_time, amr, device, address, created_at, \
+         last_seen_at, idle_expires_at, expires_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+    /// The same person signs in again; the cookie from before is worth nothing afterwards.
+    RENEW_LOGIN =
+        "UPDATE logins SET secret = $3, auth_time = $4, amr = $5, device = $6, address = $7, \
+         last_seen_at = $8, idle_expires_at = $9, expires_at = $10 \
+         WHERE id = $1 AND user_id = $2 AND ended_at IS NULL";
+    FIND_LOGIN =
+        "SELECT id AS login_id, user_id, secret, auth_time, amr, device, address, \
+         created_at AS login_created_at, last_seen_at, idle_expires_at, expires_at, ended_at \
+         FROM logins WHERE id = $1";
+    LIST_LOGINS =
+        "SELECT id AS login_id, user_id, secret, auth_time, amr, device, address, \
+         created_at AS login_created_at, last_seen_at, idle_expires_at, expires_at, ended_at \
+         FROM logins WHERE user_id = $1 AND ended_at IS NULL AND idle_expires_at > $2 \
+         AND expires_at > $2 ORDER BY id DESC LIMIT $3";
+    /// No row when the login is over.
+    USE_LOGIN =
+        "UPDATE logins SET last_seen_at = $3, idle_expires_at = $4 WHERE id = $1 AND user_id = $2 \
+         AND ended_at IS NULL AND idle_expires_at > $3 AND expires_at > $3";
+    NOTE_LOGIN_USE =
+        "UPDATE logins SET last_seen_at = $2, idle_expires_at = $3 WHERE id = $1 \
+         AND ended_at IS NULL AND idle_expires_at > $2 AND last_seen_at < $2";
+    END_LOGIN =
+        "UPDATE logins SET ended_at = $3 WHERE id = $1 AND user_id = $2 AND ended_at IS NULL";
+    /// All logins of a person but one; the id of none is empty.
+    END_LOGINS_OF_USER =
+        "UPDATE logins SET ended_at = $3 WHERE user_id = $1 AND id <> $2 AND ended_at IS NULL";
+    DELETE_UNUSED_CODES_OF_LOGIN =
+        "DELETE FROM authorization_codes WHERE user_id = $1 AND login_id = $2 \
+         AND redeemed_for IS NULL";
+    DELETE_UNUSED_CODES_FOR_CLIENT =
+        "DELETE FROM authorization_codes WHERE user_id = $1 AND client_id = $2 \
+         AND redeemed_for IS NULL";
+    DELETE_OVER_LOGINS =
+        "DELETE FROM logins WHERE id IN \
+         (SELECT id FROM logins WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
+    /// Takes the lock of an account's row; changes nothing.
+    LOCK_USER = "UPDATE users SET disabled_at = disabled_at WHERE id = $1";
+    CHANGE_PROFILE = "UPDATE users SET profile = $2 WHERE id = $1 AND disabled_at IS NULL";
+
+    REMEMBER_CONSENT =
+        "INSERT INTO consents (user_id, client_id, scope, audience, granted_at) \
+         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (user_id, client_id) DO UPDATE \
+         SET scope = excluded.scope, audience = excluded.audience, \
+         granted_at = excluded.granted_at";
+    FIND_CONSENT =
+        "SELECT user_id, client_id, scope, audience, granted_at FROM consents \
+         WHERE user_id = $1 AND client_id = $2";
+    LIST_CONSENTS =
+        "SELECT user_id, client_id, scope, audience, granted_at FROM consents \
+         WHERE user_id = $1 ORDER BY client_id";
+    WITHDRAW_CONSENT = "DELETE FROM consents WHERE user_id = $1 AND client_id = $2";
+    DELETE_CONSENTS_OF_USER = "DELETE FROM consents WHERE user_id = $1";
+    DELETE_OLD_CONSENTS =
+        "DELETE FROM consents WHERE granted_at < $1 AND user_id IN \
+         (SELECT user_id FROM consents WHERE granted_at < $1 ORDER BY granted_at LIMIT $2)";
+
+    INSERT_PUSHED_REQUEST =
+        "INSERT INTO pushed_requests (digest, client_id, request, expires_at) \
+         VALUES ($1, $2, $3, $4)";
+    FIND_PUSHED_REQUEST =
+        "SELECT digest, client_id, request, expires_at FROM pushed_requests WHERE digest = $1";
+    /// The one answer to a pushed request.
+    DELETE_PUSHED_REQUEST = "DELETE FROM pushed_requests WHERE digest = $1";
+    DELETE_OLD_PUSHED_REQUESTS =
+        "DELETE FROM pushed_requests WHERE digest IN \
+         (SELECT digest FROM pushed_requests WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
+
+    FIND_DUE_LOGOUT_DELIVERY =
+        "SELECT session_id FROM logout_deliveries WHERE due_at <= $1 ORDER BY due_at LIMIT 1";
+    /// Nobody else takes them until then.
+    CLAIM_LOGOUT_DELIVERIES =
+        "UPDATE logout_deliveries SET tries = tries + 1, due_at = $2 WHERE due_at <= $1 \
+         AND session_id IN (SELECT session_id FROM logout_deliveries WHERE due_at <= $1 \
+         ORDER BY due_at LIMIT $3) RETURNING session_id, client_id, user_id, tries, created_at";
+    POSTPONE_LOGOUT_DELIVERY = "UPDATE logout_deliveries SET due_at = $2 WHERE session_id = $1";
+    FINISH_LOGOUT_DELIVERY = "DELETE FROM logout_deliveries WHERE session_id = $1";
 
     INSERT_AUDIT_RECORD =
         "INSERT INTO audit_records (id, at, kind, actor, address, user_id, client_id, \

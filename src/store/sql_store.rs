@@ -12,6 +12,7 @@ macro_rules! run {
     };
 }
 
+mod browser;
 mod people;
 
 use std::future::Future;

@@ -3,6 +3,7 @@
 
 pub(super) mod accounts;
 pub(super) mod audit;
+pub(super) mod browser;
 pub(super) mod logins;
 pub(super) mod sessions;
 
@@ -78,6 +79,7 @@ pub(super) async fn create_client(
         metadata.as_str().into(),
         now.into(),
         version.into(),
+        i64::from(new.metadata.backchannel_logout_uri.is_some()).into(),
     ];
     if connection.execute(sql::INSERT_CLIENT, &params).await? == 0 {
         return Ok(ClientChange::Unchanged);

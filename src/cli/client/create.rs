@@ -12,6 +12,7 @@ use crate::domain::client::{
 use crate::domain::id::ClientId;
 use crate::domain::redirect_uri::RedirectUri;
 use crate::domain::resource::Resource;
+use crate::domain::web_url::WebUrl;
 
 /// `tokensmith client create`
 #[derive(Args)]
@@ -22,6 +23,9 @@ pub struct CreateArgs {
     /// A name for people
     #[arg(long)]
     name: Option<String>,
+    /// A picture that people know the client by
+    #[arg(long, value_name = "URL")]
+    logo_uri: Option<WebUrl>,
     /// A grant that the client may use (repeatable): `authorization_code` for logins,
     /// `refresh_token` to keep people logged in, `client_credentials` for a service of its own
     #[arg(long, value_name = "GRANT", required = true)]
@@ -37,9 +41,14 @@ pub struct CreateArgs {
     /// Where codes may be sent, compared as written (repeatable)
     #[arg(long, value_name = "URI")]
     redirect_uri: Vec<RedirectUri>,
+    #[command(flatten)]
+    logout: LogoutArgs,
     /// Whether logins must use PKCE
     #[arg(long, value_name = "required|optional", default_value_t)]
     pkce: PkcePolicy,
+    /// Let logins in a browser begin with a pushed request only (RFC 9126)
+    #[arg(long)]
+    require_par: bool,
     /// Lifetime of access tokens, such as 90s or 10m
     #[arg(long, value_name = "DURATION", value_parser = parse_seconds)]
     access_token_ttl: Option<u32>,
@@ -93,19 +102,34 @@ struct KindArgs {
     third_party: bool,
 }
 
+/// What happens at a logout.
+#[derive(Args)]
+struct LogoutArgs {
+    /// Where the browser may be sent after a logout, compared as written (repeatable)
+    #[arg(long, value_name = "URI")]
+    post_logout_redirect_uri: Vec<RedirectUri>,
+    /// What this server calls with a logout token when a session of the client ends
+    #[arg(long, value_name = "URL")]
+    backchannel_logout_uri: Option<WebUrl>,
+}
+
 impl CreateArgs {
     /// What is to be registered, and under which id.
     pub(super) fn registration(self) -> (Option<ClientId>, ClientMetadata) {
         let public = self.kind.public.then_some(ClientAuthMethod::None);
         let metadata = ClientMetadata {
             client_name: self.name,
+            logo_uri: self.logo_uri,
             grant_types: self.grant.into_iter().collect(),
             scope: self.scope.unwrap_or_default(),
             audiences: self.audience,
             token_endpoint_auth_method: self.kind.auth_method.or(public),
             redirect_uris: self.redirect_uri,
+            post_logout_redirect_uris: self.logout.post_logout_redirect_uri,
+            backchannel_logout_uri: self.logout.backchannel_logout_uri,
             first_party: self.kind.first_party,
             pkce: self.pkce,
+            require_pushed_authorization_requests: self.require_par,
             access_token_ttl: self.access_token_ttl,
             access_token_alg: self.access_token_alg,
             access_token_format: self.access_token_format,

@@ -25,19 +25,27 @@ pub(super) fn of(client: &Client) -> Vec<Fact> {
     facts
 }
 
-fn registered(metadata: &ClientMetadata) -> [Fact; 14] {
+fn registered(metadata: &ClientMetadata) -> [Fact; 18] {
     let first_party = metadata.first_party.then_some("yes");
+    let pushed = metadata.require_pushed_authorization_requests;
     let pkce = Some(metadata.pkce).filter(|policy| *policy == PkcePolicy::Optional);
     let format =
         Some(metadata.access_token_format).filter(|format| *format == AccessTokenFormat::Reference);
     [
+        ("logo", text(metadata.logo_uri.as_ref())),
         ("grants", list(&metadata.grant_types)),
         ("auth method", text(metadata.token_endpoint_auth_method)),
         ("first-party", text(first_party)),
         ("scope", metadata.scope.to_string()),
         ("audiences", list(&metadata.audiences)),
         ("redirect URIs", list(&metadata.redirect_uris)),
+        ("logout URIs", list(&metadata.post_logout_redirect_uris)),
+        (
+            "back-channel",
+            text(metadata.backchannel_logout_uri.as_ref()),
+        ),
         ("PKCE", text(pkce)),
+        ("PAR", text(pushed.then_some("required"))),
         ("signed with", metadata.access_token_alg.to_string()),
         ("token format", text(format)),
         ("idle TTL", seconds(metadata.session_idle_ttl)),

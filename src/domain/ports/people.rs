@@ -8,12 +8,13 @@ use tokensmith_verify::{Audience, ScopeSet};
 use super::StoreError;
 use crate::domain::Timestamp;
 use crate::domain::audit::AuditRecord;
+use crate::domain::claims::RequestedClaims;
 use crate::domain::device::DeviceLabel;
-use crate::domain::id::{ClientId, SessionId, UserId};
+use crate::domain::id::{ClientId, LoginId, SessionId, UserId};
 use crate::domain::identifier::{EmailAddress, IdentifierKey, Username};
 use crate::domain::password::PasswordHash;
 use crate::domain::rotation::Step;
-use crate::domain::session::{Authentication, Session, SessionEnd};
+use crate::domain::session::{Authentication, Device, Session, SessionEnd};
 use crate::domain::throttle::{ThrottleKey, ThrottlePolicy};
 use crate::domain::user::{Profile, User};
 
@@ -73,8 +74,8 @@ pub struct PasswordOrder {
     /// The date of the password that was there when the change was allowed; with `None`, whatever is
     /// there.
     pub replaces: Option<Timestamp>,
-    /// The one session that goes on.
-    pub keep: Option<SessionId>,
+    /// Where the person stays signed in.
+    pub keep: Option<Device>,
     /// How and when the other sessions end.
     pub end: SessionEnd,
 }
@@ -109,6 +110,14 @@ pub struct AuthorizationCode {
     pub code_challenge: Option<String>,
     /// Where the code was sent; `None` when it was not sent by redirect.
     pub redirect_uri: Option<String>,
+    /// The browser's login that it was given out under; `None` when there was no browser.
+    pub login_id: Option<LoginId>,
+    /// Repeated in the ID token.
+    pub nonce: Option<String>,
+    /// What userinfo shall tell beyond the scope.
+    pub userinfo_claims: RequestedClaims,
+    /// What the ID token shall tell.
+    pub id_token_claims: RequestedClaims,
     /// How the person signed in.
     pub authentication: Authentication,
     /// The device that signed in.
@@ -227,7 +236,7 @@ pub trait PeopleStore: Send + Sync {
         end: SessionEnd,
         record: &AuditRecord,
     ) -> Result<UserChange, StoreError>;
-    /// Sets a password and ends the sessions but one. [`UserChange::Unchanged`] when the hash that
+    /// Sets a password and ends logins and sessions but those of one device. [`UserChange::Unchanged`] when the hash that
     /// it replaces is no longer there.
     async fn set_password(
         &self,
@@ -289,11 +298,11 @@ pub trait PeopleStore: Send + Sync {
         end: SessionEnd,
         record: &AuditRecord,
     ) -> Result<bool, StoreError>;
-    /// Ends the sessions of a person, except one; answers how many.
+    /// Ends the logins and sessions of a person, except on one device; answers how many sessions.
     async fn end_sessions_of(
         &self,
         user: UserId,
-        except: Option<SessionId>,
+        except: Option<Device>,
         end: SessionEnd,
         record: &AuditRecord,
     ) -> Result<u64, StoreError>;

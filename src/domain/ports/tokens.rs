@@ -4,9 +4,9 @@ use serde_json::{Map, Value};
 use tokensmith_verify::Claims;
 use zeroize::Zeroizing;
 
-use super::{CodeDigest, NoEntropy};
+use super::{CodeDigest, NoEntropy, RequestDigest};
 use crate::domain::Timestamp;
-use crate::domain::id::SessionId;
+use crate::domain::id::{ClientId, LoginId, SessionId, UserId};
 use crate::domain::rotation::{Generation, RetryKeyDigest};
 use crate::domain::session::SessionSecret;
 use crate::domain::throttle::ThrottleKey;
@@ -49,6 +49,15 @@ pub struct UnverifiedReferenceToken {
     pub mac: [u8; 24],
 }
 
+/// What a browser sent as proof of a login.
+#[derive(Clone)]
+pub struct UnverifiedLoginCookie {
+    /// The login that it claims to be of.
+    pub login: LoginId,
+    /// What proves it.
+    pub mac: [u8; 24],
+}
+
 /// Makes and checks the tokens of sessions, authorization codes, and keyed digests.
 ///
 /// The key of a session's tokens is derived from the master key *and* the secret in the session's
@@ -87,6 +96,27 @@ pub trait SessionTokens: Send + Sync {
     /// The digest of what looks like a code.
     fn read_code(&self, text: &str) -> Option<CodeDigest>;
 
+    /// What a browser keeps to prove a login. The same every time it is asked for.
+    fn login_cookie(&self, login: LoginId, secret: &SessionSecret) -> Zeroizing<String>;
+    /// Reads what a browser sent as proof of a login.
+    fn read_login_cookie(&self, text: &str) -> Option<UnverifiedLoginCookie>;
+    /// Whether the MAC is good; in constant time.
+    fn login_cookie_is_good(&self, cookie: &UnverifiedLoginCookie, secret: &SessionSecret) -> bool;
+    /// What the forms of a login carry, so that no other site can post them.
+    fn form_token(&self, login: LoginId) -> String;
+    /// Whether a form carries the token of that login; in constant time.
+    fn form_token_is_good(&self, login: LoginId, presented: &str) -> bool;
+    /// A random name for a browser: 128 bits.
+    fn new_browser_name(&self) -> Result<String, NoEntropy>;
+
+    /// A new name for a pushed request, and the digest under which it is stored.
+    fn new_request_name(&self) -> Result<(String, RequestDigest), NoEntropy>;
+    /// The digest of what looks like the name of a pushed request.
+    fn read_request_name(&self, text: &str) -> Option<RequestDigest>;
+
+    /// `at_hash` of an access token for RS256 (`OpenID` Connect Core §3.1.3.6).
+    fn access_token_hash(&self, access_token: &str) -> String;
+
     /// The digest of an `Idempotency-Key`, bound to the session.
     fn retry_key(&self, session: SessionId, key: &[u8]) -> RetryKeyDigest;
     /// The digest under which attempts are counted.
@@ -99,6 +129,25 @@ pub trait SessionTokens: Send + Sync {
 
     /// Whether `verifier` belongs to the `S256` challenge (RFC 7636 §4.6).
     fn pkce_matches(&self, verifier: &str, challenge: &str) -> bool;
+}
+
+/// What an ID token of this server says about whom it is for, however old it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdTokenHint {
+    /// The client that it was issued to.
+    pub client_id: ClientId,
+    /// Of whom it speaks.
+    pub user_id: UserId,
+    /// The session in which it was issued.
+    pub session: Option<SessionId>,
+}
+
+/// Reads the signed ID tokens of this server.
+pub trait IdTokenReader: Send + Sync {
+    /// What an ID token says whose signature is good and which is of this issuer. Its expiry does not
+    /// count, and its key may have left the key set (`OpenID` Connect Core §3.1.2.1), unless that was
+    /// withdrawn.
+    fn read_id_token_hint(&self, text: &str) -> Option<IdTokenHint>;
 }
 
 /// Reads the signed access tokens of this server, whatever API they are for.

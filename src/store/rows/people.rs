@@ -6,8 +6,9 @@ use tokensmith_verify::Audience;
 
 use super::{array, instant, json, optional_instant, parsed};
 use crate::domain::audit::{AuditRecord, ChainHash, Origin, RecordMac, Seal, StoredRecord};
+use crate::domain::claims::RequestedClaims;
 use crate::domain::device::DeviceLabel;
-use crate::domain::id::{AuditId, SessionId, UserId};
+use crate::domain::id::{AuditId, LoginId, SessionId, UserId};
 use crate::domain::password::PasswordHash;
 use crate::domain::ports::{Account, AuthorizationCode, CodeDigest, StoredCode, StoredSession};
 use crate::domain::rotation::{Chain, Generation, RetryKeyDigest};
@@ -55,6 +56,10 @@ pub(in crate::store) fn code(row: &impl Columns) -> Read<StoredCode> {
             audience: audience(row)?,
             code_challenge: row.optional_text("code_challenge")?,
             redirect_uri: row.optional_text("redirect_uri")?,
+            login_id: login_id(row)?,
+            nonce: row.optional_text("nonce")?,
+            userinfo_claims: claims(row, "userinfo_claims")?,
+            id_token_claims: claims(row, "id_token_claims")?,
             authentication: authentication(row)?,
             device: device(row)?,
             address: address(row)?,
@@ -80,9 +85,11 @@ pub(in crate::store) fn session(row: &impl Columns) -> Read<Session> {
             id: SessionId(id(row, "id")?),
             user_id: UserId(id(row, "user_id")?),
             client_id: parsed(row, "client_id")?,
+            login_id: login_id(row)?,
             secret: SessionSecret(id(row, "secret")?),
             scope: parsed(row, "scope")?,
             audience: audience(row)?,
+            claims: claims(row, "userinfo_claims")?,
             authentication: authentication(row)?,
             created_at: instant(row, "created_at")?,
             expires_at: instant(row, "expires_at")?,
@@ -113,6 +120,10 @@ fn session_end(row: &impl Columns) -> Read<Option<SessionEnd>> {
 
 pub(in crate::store) fn session_id(row: &impl Columns) -> Read<SessionId> {
     Ok(SessionId(id(row, "id")?))
+}
+
+pub(in crate::store) fn session_ids(rows: &[impl Columns]) -> Read<Vec<SessionId>> {
+    rows.iter().map(session_id).collect()
 }
 
 pub(in crate::store) fn audit_record(row: &impl Columns) -> Read<StoredRecord> {
@@ -157,7 +168,7 @@ pub(in crate::store) fn audience_text(audience: &Audience) -> String {
     audience.iter().collect::<Vec<_>>().join(" ")
 }
 
-fn audience(row: &impl Columns) -> Read<Audience> {
+pub(super) fn audience(row: &impl Columns) -> Read<Audience> {
     let members: Vec<String> = row
         .text("audience")?
         .split(' ')
@@ -171,7 +182,7 @@ pub(in crate::store) fn methods_text(authentication: &Authentication) -> String 
     names.collect::<Vec<_>>().join(" ")
 }
 
-fn authentication(row: &impl Columns) -> Read<Authentication> {
+pub(super) fn authentication(row: &impl Columns) -> Read<Authentication> {
     let methods = row.text("amr")?;
     let methods = methods.split(' ').filter(|name| !name.is_empty());
     Ok(Authentication {
@@ -185,13 +196,27 @@ fn authentication(row: &impl Columns) -> Read<Authentication> {
     })
 }
 
-fn device(row: &impl Columns) -> Read<Option<DeviceLabel>> {
+fn login_id(row: &impl Columns) -> Read<Option<LoginId>> {
+    let id = row.optional_bytes("login_id")?;
+    id.map(|id| array(id, "login_id").map(LoginId)).transpose()
+}
+
+/// Most requests ask for no single claims, and then there is no text.
+pub(in crate::store) fn claims_text(claims: &RequestedClaims) -> Option<String> {
+    (!claims.is_empty()).then(|| claims.to_string())
+}
+
+fn claims(row: &impl Columns, column: &'static str) -> Read<RequestedClaims> {
+    Ok(optional_parsed(row, column)?.unwrap_or_default())
+}
+
+pub(super) fn device(row: &impl Columns) -> Read<Option<DeviceLabel>> {
     let text = row.optional_text("device")?;
     // A label is for people; one that does not fit is no reason to lose a session.
     Ok(text.and_then(|text| DeviceLabel::parse(&text).ok()))
 }
 
-fn address(row: &impl Columns) -> Read<Option<IpAddr>> {
+pub(super) fn address(row: &impl Columns) -> Read<Option<IpAddr>> {
     optional_parsed(row, "address")
 }
 
@@ -204,10 +229,10 @@ fn optional_parsed<T: std::str::FromStr>(
         .transpose()
 }
 
-fn number(row: &impl Columns, column: &'static str) -> Read<u32> {
+pub(super) fn number(row: &impl Columns, column: &'static str) -> Read<u32> {
     u32::try_from(row.integer(column)?).map_err(|_| StatementError::Unreadable(column))
 }
 
-fn id(row: &impl Columns, column: &'static str) -> Read<[u8; 16]> {
+pub(super) fn id(row: &impl Columns, column: &'static str) -> Read<[u8; 16]> {
     array(row.bytes(column)?, column)
 }

@@ -16,7 +16,7 @@ use crate::domain::ports::{
     PasswordOrder, PeopleStore, Redemption, Rotation, SessionUse, StoreError, StoredCode,
     StoredSession, UserChange, UserCreation,
 };
-use crate::domain::session::{Session, SessionEnd};
+use crate::domain::session::{Device, Session, SessionEnd};
 use crate::domain::throttle::{ThrottleKey, ThrottlePolicy};
 use crate::domain::user::User;
 use crate::store::transitions::{accounts, audit, logins, sessions};
@@ -190,7 +190,7 @@ impl<D: Database> PeopleStore for SqlStore<D> {
     async fn end_sessions_of(
         &self,
         user: UserId,
-        except: Option<SessionId>,
+        except: Option<Device>,
         end: SessionEnd,
         record: &AuditRecord,
     ) -> Result<u64, StoreError> {

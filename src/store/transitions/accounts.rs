@@ -3,14 +3,14 @@
 //! Transitions that touch an account and something of it take the row of the account first, so
 //! that they come one after the other and never wait for each other in a circle.
 
-use super::sessions::NO_SESSION;
+use super::sessions::{NO_ID, end_each};
 use super::{Outcome, audit};
 use crate::domain::audit::AuditRecord;
-use crate::domain::id::{SessionId, UserId};
+use crate::domain::id::UserId;
 use crate::domain::identifier::{EmailAddress, IdentifierKey};
 use crate::domain::password::PasswordHash;
 use crate::domain::ports::{Account, NewUser, PasswordOrder, UserChange, UserCreation};
-use crate::domain::session::SessionEnd;
+use crate::domain::session::{Device, SessionEnd};
 use crate::domain::user::{User, identifiers};
 use crate::store::connection::{Connection, Param};
 use crate::store::error::StatementError;
@@ -187,6 +187,9 @@ pub(in crate::store) async fn delete_user(
     for key in identifiers(&account.user.username, account.user.email.as_ref()) {
         delete_identifier(connection, &key, id).await?;
     }
+    connection
+        .execute(sql::DELETE_CONSENTS_OF_USER, &[id.0.as_slice().into()])
+        .await?;
     end_all(connection, id, None, end).await?;
     audit::record(connection, record).await?;
     Ok(UserChange::Changed)
@@ -246,35 +249,27 @@ async fn unchanged_or_gone(connection: &mut impl Connection, id: UserId) -> Outc
     })
 }
 
-/// Ends what a person has begun: sessions, and codes that are not redeemed yet.
+/// Ends what a person has begun: logins, sessions, and codes that are not redeemed yet; all but
+/// what belongs to one device. Answers how many logins, and how many sessions.
 pub(super) async fn end_all(
     connection: &mut impl Connection,
     user: UserId,
-    except: Option<SessionId>,
+    except: Option<Device>,
     end: SessionEnd,
-) -> Outcome<u64> {
+) -> Outcome<(u64, u64)> {
     let id = user.0.as_slice();
     connection
         .execute(sql::DELETE_UNUSED_CODES_OF_USER, &[id.into()])
         .await?;
-    let except = except
-        .as_ref()
-        .map_or(NO_SESSION, |session| session.0.as_slice());
-    let found = connection
-        .fetch(sql::LIST_SESSIONS_TO_END, &[id.into(), except.into()])
-        .await?;
-    let sessions: Vec<SessionId> = found
-        .iter()
-        .map(people::session_id)
-        .collect::<Result<_, _>>()?;
-    let mut ended = 0;
-    for session in sessions {
-        let params = [
-            session.0.as_slice().into(),
-            rows::milliseconds(end.at).into(),
-            end.reason.as_str().into(),
-        ];
-        ended += connection.execute(sql::END_SESSION, &params).await?;
-    }
-    Ok(ended)
+    let (session, login) = match &except {
+        None => (NO_ID, NO_ID),
+        Some(Device::App(session)) => (session.0.as_slice(), NO_ID),
+        Some(Device::Browser(login)) => (NO_ID, login.0.as_slice()),
+    };
+    let params = [id.into(), login.into(), rows::milliseconds(end.at).into()];
+    let logins = connection.execute(sql::END_LOGINS_OF_USER, &params).await?;
+    let params = [id.into(), session.into(), login.into()];
+    let found = connection.fetch(sql::LIST_SESSIONS_TO_END, &params).await?;
+    let sessions = people::session_ids(&found)?;
+    Ok((logins, end_each(connection, &sessions, end).await?))
 }

@@ -5,7 +5,9 @@ use super::{Outcome, audit};
 use crate::domain::Timestamp;
 use crate::domain::audit::AuditRecord;
 use crate::domain::device::DeviceLabel;
-use crate::domain::ports::{Charge, CodeDigest, LoginSuccess, Redemption, StoredCode};
+use crate::domain::ports::{
+    AuthorizationCode, Charge, CodeDigest, LoginSuccess, Redemption, StoredCode,
+};
 use crate::domain::session::Session;
 use crate::domain::throttle::{Attempts, ThrottleKey, ThrottlePolicy};
 use crate::store::connection::Connection;
@@ -83,7 +85,7 @@ pub(in crate::store) async fn refund_attempt(
 }
 
 /// Forgets some counts and gives others an attempt back, in the order in which they are charged.
-async fn settle_attempts(
+pub(super) async fn settle_attempts(
     connection: &mut impl Connection,
     forget: &[ThrottleKey],
     refund: &[ThrottleKey],
@@ -118,13 +120,25 @@ pub(in crate::store) async fn issue_code(
     if noted == 0 {
         return Ok(false);
     }
+    insert_code(connection, code).await?;
+    settle_attempts(connection, &login.forget, &login.refund).await?;
+    audit::record(connection, record).await?;
+    Ok(true)
+}
+
+pub(super) async fn insert_code(
+    connection: &mut impl Connection,
+    code: &AuthorizationCode,
+) -> Outcome<()> {
     let audience = people::audience_text(&code.audience);
     let methods = people::methods_text(&code.authentication);
     let address = code.address.map(|address| address.to_string());
+    let userinfo_claims = people::claims_text(&code.userinfo_claims);
+    let id_token_claims = people::claims_text(&code.id_token_claims);
     let params = [
         code.digest.0.as_slice().into(),
         code.client_id.as_str().into(),
-        user.into(),
+        code.user_id.0.as_slice().into(),
         code.scope.as_str().into(),
         audience.as_str().into(),
         code.code_challenge.as_deref().into(),
@@ -134,11 +148,13 @@ pub(in crate::store) async fn issue_code(
         code.device.as_ref().map(DeviceLabel::as_str).into(),
         address.as_deref().into(),
         rows::milliseconds(code.expires_at).into(),
+        code.login_id.as_ref().map(|id| id.0.as_slice()).into(),
+        code.nonce.as_deref().into(),
+        userinfo_claims.as_deref().into(),
+        id_token_claims.as_deref().into(),
     ];
     connection.execute(sql::INSERT_CODE, &params).await?;
-    settle_attempts(connection, &login.forget, &login.refund).await?;
-    audit::record(connection, record).await?;
-    Ok(true)
+    Ok(())
 }
 
 pub(in crate::store) async fn find_code(

@@ -4,17 +4,19 @@ use super::accounts::end_all;
 use super::{Outcome, audit};
 use crate::domain::Timestamp;
 use crate::domain::audit::AuditRecord;
+use crate::domain::consent::REMEMBERED_FOR;
 use crate::domain::device::DeviceLabel;
 use crate::domain::id::{SessionId, UserId};
 use crate::domain::ports::{Rotation, SessionUse, StoredSession};
-use crate::domain::session::{Session, SessionEnd};
+use crate::domain::session::{Device, Session, SessionEnd};
 use crate::domain::throttle::ThrottlePolicy;
-use crate::store::connection::Connection;
+use crate::store::connection::{Columns, Connection};
+use crate::store::error::StatementError;
 use crate::store::rows::{self, people};
 use crate::store::sql;
 
-/// No session has an empty id.
-pub(super) const NO_SESSION: &[u8] = &[];
+/// Nothing has an empty id.
+pub(super) const NO_ID: &[u8] = &[];
 
 pub(super) async fn insert_session(
     connection: &mut impl Connection,
@@ -24,6 +26,7 @@ pub(super) async fn insert_session(
     let audience = people::audience_text(&terms.audience);
     let methods = people::methods_text(&terms.authentication);
     let address = session.address.map(|address| address.to_string());
+    let claims = people::claims_text(&terms.claims);
     let params = [
         terms.id.0.as_slice().into(),
         terms.user_id.0.as_slice().into(),
@@ -40,6 +43,8 @@ pub(super) async fn insert_session(
         audience.as_str().into(),
         session.device.as_ref().map(DeviceLabel::as_str).into(),
         address.as_deref().into(),
+        terms.login_id.as_ref().map(|id| id.0.as_slice()).into(),
+        claims.as_deref().into(),
     ];
     connection.execute(sql::INSERT_SESSION, &params).await?;
     Ok(())
@@ -92,14 +97,54 @@ pub(in crate::store) async fn end_session(
     end: SessionEnd,
     record: &AuditRecord,
 ) -> Outcome<bool> {
+    let ended = end_one(connection, id, end).await?;
+    if ended {
+        audit::record(connection, record).await?;
+    }
+    Ok(ended)
+}
+
+/// Ends a session, and with that whatever must follow: the one place where sessions end. `false` when
+/// it has ended before.
+pub(super) async fn end_one(
+    connection: &mut impl Connection,
+    id: SessionId,
+    end: SessionEnd,
+) -> Outcome<bool> {
     let params = [
         id.0.as_slice().into(),
         rows::milliseconds(end.at).into(),
         end.reason.as_str().into(),
     ];
-    let ended = connection.execute(sql::END_SESSION, &params).await? > 0;
-    if ended {
-        audit::record(connection, record).await?;
+    let ended = connection.fetch(sql::END_SESSION, &params).await?;
+    let whose = ended
+        .first()
+        .map(|row| Ok::<_, StatementError>((row.text("client_id")?, row.bytes("user_id")?)));
+    drop(ended);
+    let Some((client, user)) = whose.transpose()? else {
+        return Ok(false);
+    };
+    let params = [
+        id.0.as_slice().into(),
+        client.as_str().into(),
+        user.as_slice().into(),
+        rows::milliseconds(end.at).into(),
+    ];
+    connection
+        .execute(sql::ENQUEUE_LOGOUT_DELIVERY, &params)
+        .await?;
+    Ok(true)
+}
+
+/// Ends sessions; answers how many.
+pub(super) async fn end_each(
+    connection: &mut impl Connection,
+    sessions: &[SessionId],
+    end: SessionEnd,
+) -> Outcome<u64> {
+    let mut ended = 0;
+    for id in sessions {
+        ended += u64::from(end_one(connection, *id, end).await?);
     }
     Ok(ended)
 }
@@ -107,12 +152,12 @@ pub(in crate::store) async fn end_session(
 pub(in crate::store) async fn end_sessions_of(
     connection: &mut impl Connection,
     user: UserId,
-    except: Option<SessionId>,
+    except: Option<Device>,
     end: SessionEnd,
     record: &AuditRecord,
 ) -> Outcome<u64> {
-    let ended = end_all(connection, user, except, end).await?;
-    if ended > 0 {
+    let (logins, ended) = end_all(connection, user, except, end).await?;
+    if logins + ended > 0 {
         audit::record(connection, record).await?;
     }
     Ok(ended)
@@ -186,7 +231,16 @@ pub(in crate::store) async fn sweep(
     connection
         .execute(sql::DELETE_OLD_ATTEMPTS, &params)
         .await?;
-    let after = after.as_ref().map_or(NO_SESSION, |id| id.0.as_slice());
+    let consents_over = rows::milliseconds(over_before - REMEMBERED_FOR);
+    for (statement, before) in [
+        (sql::DELETE_OVER_LOGINS, over),
+        (sql::DELETE_OLD_PUSHED_REQUESTS, over),
+        (sql::DELETE_OLD_CONSENTS, consents_over),
+    ] {
+        let params = [before.into(), limit.into()];
+        connection.execute(statement, &params).await?;
+    }
+    let after = after.as_ref().map_or(NO_ID, |id| id.0.as_slice());
     let page = connection
         .fetch(sql::END_OF_SESSION_PAGE, &[after.into(), limit.into()])
         .await?;

@@ -1,13 +1,19 @@
 //! Starts real processes: the service, PostgreSQL, other people's clients.
 
 pub(crate) mod app;
+pub(crate) mod authorize;
+pub(crate) mod browser;
 pub(crate) mod cable;
+pub(crate) mod client_site;
 pub(crate) mod command;
 pub(crate) mod contract;
 pub(crate) mod database;
+pub(crate) mod html;
 pub(crate) mod login;
+pub(crate) mod person;
 pub(crate) mod postgres;
 pub(crate) mod wait;
+pub(crate) mod webdriver;
 
 pub(crate) use app::{Reply, TestApp};
 pub(crate) use command::tokensmith;

@@ -70,6 +70,10 @@ on_every_database! {
             "token_endpoint_auth_method": "none",
             "redirect_uris": ["http://127.0.0.1/callback", "com.example.app:/callback"],
             "first_party": true,
+            "logo_uri": "https://app.example.com/logo.png",
+            "post_logout_redirect_uris": ["com.example.app:/bye"],
+            "backchannel_logout_uri": "https://app.example.com/logout",
+            "require_pushed_authorization_requests": true,
             "scope": "openid offline_access orders:read",
             "session_idle_ttl": 2_592_000,
             "session_ttl": 7_776_000,
@@ -163,7 +167,23 @@ on_every_database! {
                 "invalid_client_metadata",
                 "3600",
             ),
-            (json!({ "grant_types": grants, "logo_uri": "x" }), "invalid_request", "logo_uri"),
+            (json!({ "grant_types": grants, "logo": "x" }), "invalid_request", "logo_uri"),
+            (json!({ "grant_types": grants, "logo_uri": "javascript:x" }), "invalid_request", "https"),
+            (
+                json!({ "grant_types": grants, "post_logout_redirect_uris": ["https://a.example/#x"] }),
+                "invalid_request",
+                "fragment",
+            ),
+            (
+                json!({ "grant_types": grants, "backchannel_logout_uri": "http://a.example/" }),
+                "invalid_request",
+                "http",
+            ),
+            (
+                json!({ "grant_types": grants, "backchannel_logout_uri": "https://a.example/" }),
+                "invalid_client_metadata",
+                "authorization_code",
+            ),
         ] {
             let reply = app.admin(&admin, Method::POST, "/clients", Some(body.clone())).await;
             assert_eq!(reply.error(), (400, code.into()), "{body}");

@@ -209,6 +209,15 @@ fn a_client_is_shown_with_what_it_registered() {
         "true",
         "--resource-server",
         "https://api.example.com",
+        "--logo-uri",
+        "https://app.example.com/logo.png",
+        "--require-par",
+        "--post-logout-redirect-uri",
+        "https://app.example.com/bye",
+        "--post-logout-redirect-uri",
+        "com.example.app:/bye",
+        "--backchannel-logout-uri",
+        "https://app.example.com/logout",
     ]);
     assert_eq!(created.code, 0, "{}", created.err);
     assert!(
@@ -220,7 +229,11 @@ fn a_client_is_shown_with_what_it_registered() {
     for fact in [
         "grants         authorization_code refresh_token",
         "redirect URIs  https://app.example.com/callback com.example.app:/callback",
+        "logo           https://app.example.com/logo.png",
+        "logout URIs    https://app.example.com/bye com.example.app:/bye",
+        "back-channel   https://app.example.com/logout",
         "PKCE           optional",
+        "PAR            required",
         "token format   reference",
         "idle TTL       2592000s",
         "session TTL    7776000s",

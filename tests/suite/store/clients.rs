@@ -63,9 +63,13 @@ on_every_database! {
         let metadata = ClientMetadata {
             grant_types: [GrantType::AuthorizationCode, GrantType::RefreshToken].into(),
             token_endpoint_auth_method: Some(ClientAuthMethod::None),
+            logo_uri: Some("https://app.example.com/logo.png".parse().unwrap()),
             redirect_uris: vec!["http://127.0.0.1/callback".parse().unwrap()],
+            post_logout_redirect_uris: vec!["http://127.0.0.1/bye".parse().unwrap()],
+            backchannel_logout_uri: Some("https://app.example.com/logout".parse().unwrap()),
             first_party: true,
             pkce: PkcePolicy::Optional,
+            require_pushed_authorization_requests: true,
             access_token_format: AccessTokenFormat::Reference,
             session_idle_ttl: Some(3600),
             session_ttl: Some(7200),

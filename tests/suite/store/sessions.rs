@@ -17,7 +17,7 @@ use tokensmith::domain::rotation::{
     Chain, Decision, Generation, Presented, RetryKeyDigest, RotationPolicy, Step, decide,
 };
 use tokensmith::domain::session::{
-    Authentication, AuthenticationMethod, EndReason, Session, SessionEnd, SessionSecret,
+    Authentication, AuthenticationMethod, Device, EndReason, Session, SessionEnd, SessionSecret,
     SessionTerms,
 };
 use tokensmith::domain::throttle::{Attempts, ThrottleKey, ThrottlePolicy};
@@ -65,6 +65,10 @@ fn code(number: u8, user: u8) -> AuthorizationCode {
             .unwrap(),
         code_challenge: Some("challenge".to_owned()),
         redirect_uri: None,
+        login_id: None,
+        nonce: Some("n".to_owned()),
+        userinfo_claims: "name".parse().unwrap(),
+        id_token_claims: "email phone_number".parse().unwrap(),
         authentication: authentication(),
         device: Some(DeviceLabel::parse("Küche").unwrap()),
         address: Some([192, 0, 2, 1].into()),
@@ -79,9 +83,11 @@ fn session(number: u8, user: u8) -> Session {
             id: SessionId([number; 16]),
             user_id: code.user_id,
             client_id: code.client_id,
+            login_id: code.login_id,
             secret: SessionSecret([number; 16]),
             scope: code.scope,
             audience: code.audience,
+            claims: code.userinfo_claims,
             authentication: code.authentication,
             created_at: at(0),
             expires_at: at(180 * 86_400),
@@ -423,7 +429,7 @@ on_every_database! {
             begin(&*store, number, 1).await;
         }
         begin(&*store, 9, 2).await;
-        let all_but = Some(SessionId([2; 16]));
+        let all_but = Some(Device::App(SessionId([2; 16])));
         let end = end(at(1), EndReason::EndedByUser);
         let ended = store
             .end_sessions_of(UserId([1; 16]), all_but, end, &record(1))

@@ -1,0 +1,113 @@
+//! Signing out at the client's wish (`OpenID` Connect RP-Initiated Logout 1.0).
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use url::form_urlencoded;
+
+use super::TokenService;
+use crate::accounts::browser::SignedIn;
+use crate::domain::client::Client;
+use crate::domain::error::OAuthError;
+use crate::domain::id::ClientId;
+
+/// The parameters (§2).
+#[derive(Clone, Debug, Default)]
+pub struct EndSessionRequest<'a> {
+    /// An ID token that the client got here, of whatever age.
+    pub id_token_hint: Option<&'a str>,
+    /// The client, where there is no hint.
+    pub client_id: Option<&'a str>,
+    /// Where the person goes afterwards.
+    pub post_logout_redirect_uri: Option<&'a str>,
+    /// Repeated on that way.
+    pub state: Option<&'a str>,
+}
+
+/// A wish that is in order. This is also the form in which it travels, sealed, through the page that
+/// asks the person.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndSession {
+    /// Whose wish it is.
+    pub client_id: Option<ClientId>,
+    /// Where the person goes afterwards, with the state.
+    pub return_to: Option<String>,
+    /// The person whom the hint speaks of.
+    hinted: Option<crate::domain::id::UserId>,
+}
+
+impl EndSession {
+    /// Whether the person need not be asked: the client has shown an ID token of the very person who
+    /// is signed in (§2).
+    #[must_use]
+    pub fn is_vouched_for(&self, signed_in: &SignedIn) -> bool {
+        self.hinted == Some(signed_in.user.id)
+    }
+}
+
+impl TokenService {
+    /// Reads a wish to be signed out.
+    ///
+    /// # Errors
+    /// `invalid_request`, to be shown: nobody is sent anywhere that is not registered (§3).
+    pub fn end_session_request(
+        &self,
+        request: &EndSessionRequest<'_>,
+    ) -> Result<EndSession, OAuthError> {
+        let invalid = |description| Err(OAuthError::invalid_request(description));
+        let hint = match request.id_token_hint {
+            None => None,
+            Some(text) => match self.hints.read_id_token_hint(text) {
+                Some(hint) => Some(hint),
+                None => return invalid("id_token_hint is not an ID token of this server"),
+            },
+        };
+        let hinted_client = hint.as_ref().map(|hint| hint.client_id.as_str());
+        let client = match (hinted_client, request.client_id) {
+            // §2: if both are there, they must be of the same client.
+            (Some(hinted), Some(named)) if hinted != named => {
+                return invalid("id_token_hint was not issued to this client");
+            }
+            (None, None) => None,
+            (Some(id), _) | (None, Some(id)) => match self.known_client(id) {
+                Some(client) => Some(client),
+                None => return invalid("there is no such client"),
+            },
+        };
+        let return_to = match (request.post_logout_redirect_uri, &client) {
+            (None, _) => None,
+            (Some(uri), Some(client)) if is_registered(client, uri) => {
+                Some(with_state(uri, request.state))
+            }
+            (Some(_), _) => {
+                return invalid(
+                    "post_logout_redirect_uri is not registered for this client; name it by \
+                     client_id or id_token_hint",
+                );
+            }
+        };
+        Ok(EndSession {
+            client_id: client.map(|client| client.id.clone()),
+            return_to,
+            hinted: hint.map(|hint| hint.user_id),
+        })
+    }
+
+    fn known_client(&self, id: &str) -> Option<Arc<Client>> {
+        self.clients.find_client(&id.parse().ok()?)
+    }
+}
+
+fn is_registered(client: &Client, uri: &str) -> bool {
+    let mut registered = client.metadata.post_logout_redirect_uris.iter();
+    registered.any(|own| own.matches(uri))
+}
+
+fn with_state(uri: &str, state: Option<&str>) -> String {
+    let Some(state) = state else {
+        return uri.to_owned();
+    };
+    let state: String = form_urlencoded::byte_serialize(state.as_bytes()).collect();
+    let separator = if uri.contains('?') { '&' } else { '?' };
+    format!("{uri}{separator}state={state}")
+}

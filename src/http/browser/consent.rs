@@ -1,0 +1,70 @@
+//! `/consent`: the person says whether a client may.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::errands::Stop;
+use super::login::{Link, LinkQuery};
+use super::page_error::PageError;
+use super::visitor::{Visitor, posted, visit};
+use crate::grants::{Decision, Errand};
+use crate::http::Endpoints;
+use crate::http::error::ApiError;
+use crate::http::form::Form;
+
+pub(in crate::http) async fn get(
+    endpoints: web::Data<Endpoints>,
+    request: HttpRequest,
+    link: LinkQuery,
+) -> HttpResponse {
+    visit(&endpoints, &request, async |visitor| {
+        Link::stop(link, &visitor)?.go_on().await
+    })
+    .await
+}
+
+pub(in crate::http) async fn post(
+    endpoints: web::Data<Endpoints>,
+    request: HttpRequest,
+    form: Result<Form, ApiError>,
+) -> HttpResponse {
+    posted(&endpoints, &request, async |visitor| {
+        let form = form?;
+        let stop = Stop::of_form(&visitor, form.value("request"))?;
+        match form.value("decision") {
+            Some("allow") => decide(stop, Decision::Allow).await,
+            Some("deny") => decide(stop, Decision::Deny).await,
+            Some("switch") => switch(stop),
+            _ => Err(PageError::stale_form()),
+        }
+    })
+    .await
+}
+
+async fn decide(stop: Stop<'_, '_>, decision: Decision) -> Result<HttpResponse, PageError> {
+    let Visitor {
+        endpoints,
+        signed_in,
+        context,
+        now,
+        ..
+    } = stop.visitor;
+    let pending = stop.pending().ok_or_else(PageError::stale_form)?;
+    let service = &endpoints.service;
+    let progress = service
+        .decide(pending, signed_in.as_ref(), decision, context, *now)
+        .await;
+    stop.go_on_after_form(progress).await
+}
+
+/// Somebody else wants to go on: as if the client had asked to choose the account, from now on.
+fn switch(mut stop: Stop<'_, '_>) -> Result<HttpResponse, PageError> {
+    let now = stop.visitor.now;
+    let Errand::Authorize(pending) = &mut stop.errand else {
+        return Err(PageError::stale_form());
+    };
+    pending.request.prompt.select_account = true;
+    pending.request.started_at = now;
+    pending.account_chosen = false;
+    pending.asked = None;
+    stop.redirect_to("/login")
+}

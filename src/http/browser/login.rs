@@ -1,0 +1,238 @@
+//! `/login`: a name and a password, or the account that is there already.
+
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use super::answer::{redirect, with_cookie};
+use super::cookies::Jar;
+use super::errands::{Stop, Typed, path_of};
+use super::page_error::PageError;
+use super::visitor::{Visitor, posted, visit};
+use crate::accounts::AccountError;
+use crate::accounts::browser::FreshLogin;
+use crate::accounts::login::{Challenge, Credentials, Login, LoginStep};
+use crate::domain::authorization::LoginReason;
+use crate::domain::ports::PasswordError;
+use crate::grants::{AccountPlace, Errand, Progress};
+use crate::http::Endpoints;
+use crate::http::error::ApiError;
+use crate::http::form::Form;
+use crate::web::LoginProblem;
+
+/// What a link to one of the pages carries.
+#[derive(Deserialize)]
+pub(super) struct Link {
+    /// What somebody is here for, sealed.
+    pub(super) request: Option<String>,
+    /// The page of the account to go to; one of ours, never an address.
+    to: Option<Place>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Place {
+    Account,
+    Devices,
+}
+
+impl Link {
+    /// What the link leads to: what it carries, or the account.
+    pub(super) fn stop<'v, 'a>(
+        link: Result<web::Query<Self>, actix_web::Error>,
+        visitor: &'v Visitor<'a>,
+    ) -> Result<Stop<'v, 'a>, PageError> {
+        let unreadable = |_| PageError::bad_request("the address cannot be read");
+        let link = link.map_err(unreadable)?;
+        match &link.request {
+            Some(sealed) => Stop::open(visitor, sealed),
+            None => {
+                let place = match link.to {
+                    Some(Place::Devices) => AccountPlace::Devices,
+                    Some(Place::Account) | None => AccountPlace::Profile,
+                };
+                Ok(Stop::new(visitor, Errand::Manage(place)))
+            }
+        }
+    }
+}
+
+pub(super) type LinkQuery = Result<web::Query<Link>, actix_web::Error>;
+
+pub(in crate::http) async fn get(
+    endpoints: web::Data<Endpoints>,
+    request: HttpRequest,
+    link: LinkQuery,
+) -> HttpResponse {
+    visit(&endpoints, &request, async |visitor| {
+        Link::stop(link, &visitor)?.go_on().await
+    })
+    .await
+}
+
+pub(in crate::http) async fn post(
+    endpoints: web::Data<Endpoints>,
+    request: HttpRequest,
+    form: Result<Form, ApiError>,
+) -> HttpResponse {
+    posted(&endpoints, &request, async |visitor| {
+        let form = form?;
+        let stop = Stop::of_form(&visitor, form.value("request"))?;
+        match form.value("action") {
+            Some("cancel") => cancel(stop).await,
+            Some("continue") => go_on_as_who_is_here(stop).await,
+            _ => log_in(stop, &form).await,
+        }
+    })
+    .await
+}
+
+/// The person does not want to sign in: the client is told so.
+async fn cancel(stop: Stop<'_, '_>) -> Result<HttpResponse, PageError> {
+    let Some(pending) = stop.pending() else {
+        return redirect(&stop.visitor.pages().path("/login"));
+    };
+    let Visitor {
+        endpoints,
+        context,
+        now,
+        ..
+    } = stop.visitor;
+    let denied = endpoints.service.deny(&pending.request, context, *now);
+    let progress = denied.await.map(Progress::Respond);
+    stop.go_on_after_form(progress).await
+}
+
+/// The person has chosen the account that is signed in.
+async fn go_on_as_who_is_here(mut stop: Stop<'_, '_>) -> Result<HttpResponse, PageError> {
+    if let Errand::Authorize(pending) = &mut stop.errand {
+        pending.account_chosen = true;
+    }
+    let signed_in = stop.visitor.signed_in.clone();
+    arrive(stop, signed_in).await
+}
+
+async fn log_in(stop: Stop<'_, '_>, form: &Form) -> Result<HttpResponse, PageError> {
+    let visitor = stop.visitor;
+    let client = stop.client()?;
+    let accounts = &visitor.endpoints.service.accounts;
+    let username = form.value("username").unwrap_or_default();
+    let password = form
+        .value("password")
+        .map(str::to_owned)
+        .map(Zeroizing::new);
+    let credentials = Credentials {
+        identifier: form.value("username"),
+        password: password.as_ref().map(|password| password.as_str()),
+        client: client.as_deref(),
+        address: visitor.context.address,
+        counts_address: visitor.context.address_counts,
+        device_token: None,
+    };
+    let metrics = &visitor.endpoints.metrics;
+    let again = |problem, status, outcome| {
+        metrics.login(outcome);
+        let typed = Typed {
+            username: username.into(),
+            problem: Some(problem),
+            status: Some(status),
+        };
+        stop.log_in_page(LoginReason::NobodyIs, &typed)
+    };
+    let wrong = || {
+        let problem = LoginProblem::WrongCredentials;
+        again(problem, StatusCode::BAD_REQUEST, "wrong_password")
+    };
+    match accounts.log_in(&credentials, visitor.now).await {
+        Ok(LoginStep::Next(Challenge::Password)) => again(
+            LoginProblem::MissingCredentials,
+            StatusCode::BAD_REQUEST,
+            "insufficient_authorization",
+        ),
+        Ok(LoginStep::Next(Challenge::RightPassword)) => wrong(),
+        Ok(LoginStep::Done(login)) => {
+            let answer = sign_in(visitor, &login, client.as_deref()).await?;
+            accounts.upgrade_hash(&login, &password).await;
+            match answer {
+                Some(fresh) => {
+                    metrics.login("succeeded");
+                    arrive_signed_in(stop, fresh).await
+                }
+                None => wrong(),
+            }
+        }
+        Err(AccountError::TooManyAttempts(wait)) => {
+            let problem = LoginProblem::TooManyAttempts { wait };
+            let response = again(problem, StatusCode::TOO_MANY_REQUESTS, "blocked")?;
+            Ok(with_retry_after(response, wait.num_seconds() + 1))
+        }
+        Err(AccountError::Password(PasswordError::Busy)) => {
+            let response = again(LoginProblem::Busy, StatusCode::SERVICE_UNAVAILABLE, "busy")?;
+            Ok(with_retry_after(response, 1))
+        }
+        Err(error) => {
+            metrics.login("error");
+            Err(error.into())
+        }
+    }
+}
+
+fn with_retry_after(mut response: HttpResponse, seconds: i64) -> HttpResponse {
+    use actix_web::http::header;
+    let value = header::HeaderValue::from(seconds);
+    response.headers_mut().insert(header::RETRY_AFTER, value);
+    response
+}
+
+/// Begins the login of somebody who has proved who they are.
+pub(super) async fn sign_in(
+    visitor: &Visitor<'_>,
+    proved: &Login,
+    client: Option<&crate::domain::client::Client>,
+) -> Result<Option<FreshLogin>, PageError> {
+    let accounts = &visitor.endpoints.service.accounts;
+    let browser = visitor.as_browser();
+    Ok(accounts
+        .sign_in(proved, browser, client, visitor.now)
+        .await?)
+}
+
+/// Goes on with the login that has just begun.
+pub(super) async fn arrive_signed_in(
+    stop: Stop<'_, '_>,
+    fresh: FreshLogin,
+) -> Result<HttpResponse, PageError> {
+    let endpoints = stop.visitor.endpoints;
+    let lifetime = endpoints.service.accounts.login_policy.lifetime;
+    let lifetime = lifetime.to_std().unwrap_or(Duration::ZERO);
+    let cookie = Jar::Login.keep(&endpoints.pages, &fresh.cookie, Some(lifetime));
+    let response = arrive(stop, Some(fresh.signed_in)).await?;
+    with_cookie(response, &cookie)
+}
+
+/// Goes on as somebody who is signed in.
+async fn arrive(
+    stop: Stop<'_, '_>,
+    signed_in: Option<crate::accounts::browser::SignedIn>,
+) -> Result<HttpResponse, PageError> {
+    let Visitor {
+        endpoints,
+        context,
+        now,
+        ..
+    } = stop.visitor;
+    match &stop.errand {
+        Errand::Manage(place) => redirect(&endpoints.pages.path(path_of(*place))),
+        Errand::SignOut(..) => Err(PageError::stale_form()),
+        Errand::Authorize(pending) => {
+            let service = &endpoints.service;
+            let progress = service
+                .proceed(pending, signed_in.as_ref(), context, *now)
+                .await;
+            stop.go_on_after_form(progress).await
+        }
+    }
+}
