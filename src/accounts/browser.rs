@@ -25,6 +25,37 @@ pub struct SignedIn {
     pub user: User,
 }
 
+/// The browser of a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BrowserOf {
+    /// Whose.
+    pub user: UserId,
+    /// The login in it.
+    pub login: LoginId,
+}
+
+impl SignedIn {
+    /// The browser and whose it is.
+    #[must_use]
+    pub const fn browser(&self) -> BrowserOf {
+        BrowserOf {
+            user: self.user.id,
+            login: self.login.id,
+        }
+    }
+}
+
+/// A person who has proved who they are in a browser.
+#[derive(Clone, Copy)]
+pub struct Arrival<'a> {
+    /// Who, and how.
+    pub proved: &'a Login,
+    /// Where.
+    pub browser: Browser<'a>,
+    /// For which client; none on the way to the account page.
+    pub client: Option<&'a Client>,
+}
+
 /// The browser in which somebody signs in.
 #[derive(Clone, Copy)]
 pub struct Browser<'a> {
@@ -53,18 +84,19 @@ impl Accounts {
     /// When the database does not do it.
     pub async fn sign_in(
         &self,
-        proved: &Login,
-        browser: Browser<'_>,
-        client: Option<&Client>,
+        arrival: Arrival<'_>,
         now: Timestamp,
     ) -> Result<Option<FreshLogin>, AccountError> {
+        let Arrival {
+            proved, browser, ..
+        } = arrival;
         // Whoever has shown a password has one, and it has a date.
         let Some(password_changed_at) = proved.user.password_changed_at else {
             return Ok(None);
         };
         let before = browser.before.map(|before| &before.login);
         let same = before.filter(|login| login.user_id == proved.user.id);
-        let record = self.about_sign_in(AuditKind::LoginSucceeded, proved, browser, client, now)?;
+        let record = self.about_arrival(AuditKind::LoginSucceeded, arrival, now)?;
         let mut order = SignIn {
             login: self.new_login(proved, browser, same, now)?,
             renews: same.is_some(),
@@ -80,9 +112,9 @@ impl Accounts {
             outcome = self.store.sign_in(&order, &record).await?;
         }
         if outcome != SignInOutcome::SignedIn {
-            let kind = AuditKind::LoginFailed;
-            let record = self.about_sign_in(kind, proved, browser, client, now)?;
-            let record = record.with_detail("the account changed in between");
+            let record = self
+                .about_arrival(AuditKind::LoginFailed, arrival, now)?
+                .with_detail("the account changed in between");
             self.trail.write(&record).await?;
             return Ok(None);
         }
@@ -91,7 +123,11 @@ impl Accounts {
                 actor: Actor::User(other.user_id),
                 address: browser.address,
             };
-            self.sign_out(other.id, other.user_id, &origin, now).await?;
+            let other = BrowserOf {
+                user: other.user_id,
+                login: other.id,
+            };
+            self.sign_out(other, &origin, now).await?;
         }
         let login = order.login;
         Ok(Some(FreshLogin {
@@ -129,21 +165,20 @@ impl Accounts {
         })
     }
 
-    fn about_sign_in(
+    fn about_arrival(
         &self,
         kind: AuditKind,
-        proved: &Login,
-        browser: Browser<'_>,
-        client: Option<&Client>,
+        arrival: Arrival<'_>,
         now: Timestamp,
     ) -> Result<AuditRecord, AccountError> {
+        let user = arrival.proved.user.id;
         let origin = Origin {
-            actor: Actor::User(proved.user.id),
-            address: browser.address,
+            actor: Actor::User(user),
+            address: arrival.browser.address,
         };
         let mut record = self.trail.record(kind, &origin, now)?;
-        record.client = client.map(|client| client.id.clone());
-        Ok(record.about_user(proved.user.id))
+        record.client = arrival.client.map(|client| client.id.clone());
+        Ok(record.about_user(user))
     }
 
     /// Who is signed in in the browser that keeps this cookie.
@@ -187,12 +222,11 @@ impl Accounts {
     /// When the database does not do it.
     pub async fn sign_out(
         &self,
-        login: LoginId,
-        user: UserId,
+        browser: BrowserOf,
         origin: &Origin,
         now: Timestamp,
     ) -> Result<bool, AccountError> {
-        self.end_login(login, user, EndReason::LoggedOut, origin, now)
+        self.end_login(browser, EndReason::LoggedOut, origin, now)
             .await
     }
 
@@ -200,8 +234,7 @@ impl Accounts {
     /// not outlive it.
     pub(super) async fn end_login(
         &self,
-        login: LoginId,
-        user: UserId,
+        BrowserOf { user, login }: BrowserOf,
         reason: EndReason,
         origin: &Origin,
         now: Timestamp,

@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use super::browser::BrowserOf;
 use super::sessions::SessionsOf;
 use super::{AccountError, Accounts};
 use crate::domain::Timestamp;
@@ -104,27 +105,29 @@ impl Accounts {
     /// When the database does not do it.
     pub async fn end_on_page(
         &self,
-        (user, from): (UserId, LoginId),
+        from: BrowserOf,
         which: EndOnPage,
         origin: &Origin,
         now: Timestamp,
     ) -> Result<bool, AccountError> {
         let reason = EndReason::EndedByUser;
+        let user = from.user;
         match which {
             EndOnPage::Others => {
                 let others = SessionsOf {
                     user,
-                    except: Some(Device::Browser(from)),
+                    except: Some(Device::Browser(from.login)),
                 };
                 self.end_sessions_of(others, reason, origin, now).await?;
                 Ok(true)
             }
             EndOnPage::One(id) => {
                 // A guess of somebody else's id finds nothing: both ask for the person, too.
-                if self
-                    .end_login(LoginId(id), user, reason, origin, now)
-                    .await?
-                {
+                let browser = BrowserOf {
+                    user,
+                    login: LoginId(id),
+                };
+                if self.end_login(browser, reason, origin, now).await? {
                     return Ok(true);
                 }
                 match self.own_session(user, SessionId(id), now).await {

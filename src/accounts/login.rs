@@ -14,8 +14,8 @@ use zeroize::Zeroizing;
 use super::{AccountError, Accounts};
 use crate::domain::Timestamp;
 use crate::domain::audit::{Actor, AuditKind, AuditRecord, Origin};
+use crate::domain::browser_login::BrowserLogin;
 use crate::domain::client::Client;
-use crate::domain::id::SessionId;
 use crate::domain::identifier::IdentifierKey;
 use crate::domain::network::AddressKey;
 use crate::domain::password::{Password, PasswordHash};
@@ -39,6 +39,9 @@ pub struct Credentials<'a> {
     /// A refresh token of a session of the same person on this device: its holder is not kept out
     /// by what strangers have tried.
     pub device_token: Option<&'a str>,
+    /// The login of the browser, where somebody is signed in already: that person is not kept out
+    /// either.
+    pub browser: Option<&'a BrowserLogin>,
 }
 
 /// How far somebody has come with signing in.
@@ -127,20 +130,17 @@ impl Accounts {
             return Err(PasswordError::Busy.into());
         }
         let key = IdentifierKey::of_login(identifier);
-        let (account, charges) = match given.device_token {
+        let (account, charges) = if given.device_token.is_none() && given.browser.is_none() {
             // First the count, then the account: who has to wait learns nothing about it.
-            None => {
-                let charges = self.charges(given, name(identifier, key.as_ref()), None);
-                self.charge(given, &charges, now).await?;
-                (self.find_by_key(key.as_ref()).await?, charges)
-            }
-            Some(token) => {
-                let account = self.find_by_key(key.as_ref()).await?;
-                let device = self.known_device(token, given, account.as_ref(), now);
-                let charges = self.charges(given, name(identifier, key.as_ref()), device.await?);
-                self.charge(given, &charges, now).await?;
-                (account, charges)
-            }
+            let charges = self.charges(given, name(identifier, key.as_ref()), None);
+            self.charge(given, &charges, now).await?;
+            (self.find_by_key(key.as_ref()).await?, charges)
+        } else {
+            let account = self.find_by_key(key.as_ref()).await?;
+            let device = self.known_device(given, account.as_ref(), now).await?;
+            let charges = self.charges(given, name(identifier, key.as_ref()), device);
+            self.charge(given, &charges, now).await?;
+            (account, charges)
         };
         match self.check(password, account.as_ref()).await {
             Ok(PasswordVerdict::Right { needs_upgrade }) => match account {
@@ -219,15 +219,20 @@ impl Accounts {
         Ok(self.hasher.verify(password, stored).await?)
     }
 
-    /// The session on this device, if its token proves that it is one of this very account.
+    /// The session or login on this device, if it is proved to be one of this very account.
     async fn known_device(
         &self,
-        token: &str,
         given: &Credentials<'_>,
         account: Option<&Account>,
         now: Timestamp,
-    ) -> Result<Option<SessionId>, AccountError> {
-        let Some(token) = self.tokens.read_refresh_token(token) else {
+    ) -> Result<Option<[u8; 16]>, AccountError> {
+        let is_theirs =
+            |login: &&BrowserLogin| account.is_some_and(|account| account.user.id == login.user_id);
+        if let Some(login) = given.browser.filter(is_theirs) {
+            return Ok(Some(login.id.0));
+        }
+        let token = given.device_token;
+        let Some(token) = token.and_then(|token| self.tokens.read_refresh_token(token)) else {
             return Ok(None);
         };
         // Read also when nobody has that name, so that the time does not tell.
@@ -250,18 +255,18 @@ impl Accounts {
                         .tokens
                         .refresh_token_is_good(&token, &session.terms.secret)
             })
-            .map(|session| session.terms.id))
+            .map(|session| session.terms.id.0))
     }
 
     fn charges(
         &self,
         given: &Credentials<'_>,
         name: &str,
-        known_device: Option<SessionId>,
+        known_device: Option<[u8; 16]>,
     ) -> Charges {
         let mut charges = Charges::default();
-        if let Some(session) = known_device {
-            charges.account(self.tokens.throttle_key("device", &session.0));
+        if let Some(device) = known_device {
+            charges.account(self.tokens.throttle_key("device", &device));
             return charges;
         }
         charges.account(self.tokens.throttle_key("account", name.as_bytes()));

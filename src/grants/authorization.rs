@@ -45,6 +45,17 @@ impl<E: Into<GrantError>> From<E> for AuthorizationError {
     }
 }
 
+/// Who comes with a request, and from where.
+#[derive(Clone, Copy)]
+pub struct Visit<'a> {
+    /// Who is signed in in the browser.
+    pub signed_in: Option<&'a SignedIn>,
+    /// Where it is.
+    pub context: &'a RequestContext,
+    /// The instant.
+    pub now: Timestamp,
+}
+
 /// How far a request has come.
 #[derive(Debug)]
 pub enum Progress {
@@ -144,19 +155,17 @@ impl TokenService {
     pub async fn proceed(
         &self,
         pending: &PendingRequest,
-        signed_in: Option<&SignedIn>,
-        context: &RequestContext,
-        now: Timestamp,
+        visit: Visit<'_>,
     ) -> Result<Progress, AuthorizationError> {
         let client = self.client_of(&pending.request)?;
-        let (step, _) = self.step(pending, &client, signed_in, now).await?;
-        match (step, signed_in) {
+        let (step, _) = self.step(pending, &client, visit).await?;
+        match (step, visit.signed_in) {
             (NextStep::LogIn(reason), _) => Ok(Progress::LogIn(reason)),
             (NextStep::ChooseAccount, _) => Ok(Progress::ChooseAccount),
             (NextStep::Consent, _) => Ok(Progress::Consent),
             (NextStep::Refuse(code), _) => {
                 let error = OAuthError::new(code, refusal_description(code));
-                let refused = self.refuse(&pending.request, error, context, now);
+                let refused = self.refuse(&pending.request, error, visit.context, visit.now);
                 Ok(Progress::Respond(refused.await?))
             }
             (NextStep::Grant, Some(signed_in)) => {
@@ -167,7 +176,7 @@ impl TokenService {
                     signed_in,
                     consent: None,
                 };
-                granting.grant(context, now).await
+                granting.grant(visit.context, visit.now).await
             }
             // The rule grants to nobody but a person.
             (NextStep::Grant, None) => Ok(Progress::LogIn(LoginReason::NobodyIs)),
@@ -182,23 +191,23 @@ impl TokenService {
     pub async fn decide(
         &self,
         pending: &PendingRequest,
-        signed_in: Option<&SignedIn>,
         decision: Decision,
-        context: &RequestContext,
-        now: Timestamp,
+        visit: Visit<'_>,
     ) -> Result<Progress, AuthorizationError> {
         let request = &pending.request;
-        let was_asked = signed_in.filter(|person| pending.asked == Some(person.login.id));
+        let Visit { context, now, .. } = visit;
+        let is_asked = |person: &&SignedIn| pending.asked == Some(person.login.id);
+        let was_asked = visit.signed_in.filter(is_asked);
         let (Decision::Allow, Some(signed_in)) = (decision, was_asked) else {
             if decision == Decision::Deny {
                 return Ok(Progress::Respond(self.deny(request, context, now).await?));
             }
-            return self.proceed(pending, signed_in, context, now).await;
+            return self.proceed(pending, visit).await;
         };
         let client = self.client_of(request)?;
-        let (step, earlier) = self.step(pending, &client, Some(signed_in), now).await?;
+        let (step, earlier) = self.step(pending, &client, visit).await?;
         if !matches!(step, NextStep::Consent | NextStep::Grant) {
-            return self.proceed(pending, Some(signed_in), context, now).await;
+            return self.proceed(pending, visit).await;
         }
         let agreed = Consent {
             user_id: signed_in.user.id,
@@ -214,7 +223,7 @@ impl TokenService {
             signed_in,
             consent: Some(agreed.joined_with(earlier.as_ref(), &client)),
         };
-        granting.grant(context, now).await
+        granting.grant(visit.context, visit.now).await
     }
 
     /// Answers a request with `access_denied`: the person would not.
@@ -237,8 +246,7 @@ impl TokenService {
         &self,
         pending: &PendingRequest,
         client: &Client,
-        signed_in: Option<&SignedIn>,
-        now: Timestamp,
+        Visit { signed_in, now, .. }: Visit<'_>,
     ) -> Result<(NextStep, Option<Consent>), StoreError> {
         let asks = signed_in.filter(|_| !client.metadata.first_party);
         let consent = match asks {

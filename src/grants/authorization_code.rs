@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokensmith_verify::{Audience, ScopeSet};
+
 use super::access_token::{AccessTokenGrant, Subject};
 use super::challenge::CODE_LIFETIME;
 use super::id_token::IdTokenGrant;
@@ -82,14 +84,12 @@ impl TokenService {
         // Before the code is used up: what cannot be granted does not cost it.
         self.check_signer(client, now)?;
         self.check_id_token_signer(&code.scope, now)?;
-        let grant = (
-            narrow_scope(request.scope, &code.scope)?,
-            narrow_audience(
-                &request.resources,
-                &code.audience,
-                self.issuer_for_first_party(client),
-            )?,
-        );
+        let scope = narrow_scope(request.scope, &code.scope)?;
+        let audience = narrow_audience(
+            &request.resources,
+            &code.audience,
+            self.issuer_for_first_party(client),
+        )?;
         let mut session = self.new_session(client, code, context, now)?;
         if let Err(why) = self.bind_to_login(&mut session, now).await? {
             return refused.because(self, why, Some(&stored)).await;
@@ -102,7 +102,15 @@ impl TokenService {
             .redeem_code(digest, &session, &record)
             .await?
         {
-            Redemption::Started => self.begin(client, (code, person.as_ref()), session, grant, now),
+            Redemption::Started => {
+                let begun = Begun {
+                    code,
+                    person,
+                    scope,
+                    audience,
+                };
+                self.begin(client, session, begun, now)
+            }
             Redemption::UserDisabled => {
                 refused
                     .because(self, "the account is disabled", Some(&stored))
@@ -234,16 +242,15 @@ impl TokenService {
     fn begin(
         &self,
         client: &Client,
-        (code, person): (&AuthorizationCode, Option<&User>),
         session: Session,
-        (scope, audience): (tokensmith_verify::ScopeSet, tokensmith_verify::Audience),
+        begun: Begun<'_>,
         now: Timestamp,
     ) -> Result<TokenResponse, GrantError> {
         let terms = Arc::new(session.terms);
         let grant = AccessTokenGrant {
             subject: Subject::Person(&terms),
-            audience,
-            scope: scope.clone(),
+            audience: begun.audience,
+            scope: begun.scope.clone(),
         };
         let (access_token, expires_in) = self.issue_access_token(client, grant, now)?;
         let refresh_token = client.allows(GrantType::RefreshToken).then(|| {
@@ -252,10 +259,11 @@ impl TokenService {
                 .refresh_token(terms.id, Generation::FIRST, &terms.secret)
         });
         let id_token = if terms.scope.contains("openid") {
+            let asked = &begun.code.id_token_claims;
             let grant = IdTokenGrant {
                 session: &terms,
-                nonce: code.nonce.as_deref(),
-                claims: person.map(|person| code.id_token_claims.values(person)),
+                nonce: begun.code.nonce.as_deref(),
+                claims: begun.person.map(|person| asked.values(&person)),
                 access_token: &access_token,
             };
             Some(self.issue_id_token(client, grant, now)?)
@@ -264,11 +272,11 @@ impl TokenService {
         };
         self.memory.remember(Arc::clone(&terms));
         Ok(TokenResponse {
-            id_token,
             access_token,
             expires_in,
-            scope,
+            scope: begun.scope,
             refresh_token,
+            id_token,
         })
     }
 
@@ -321,6 +329,16 @@ impl TokenService {
     ) -> Option<&crate::domain::issuer::Issuer> {
         client.metadata.first_party.then_some(&self.issuer)
     }
+}
+
+/// What a code has begun, apart from the session.
+struct Begun<'a> {
+    code: &'a AuthorizationCode,
+    /// The person, where the ID token shall tell more than who it is.
+    person: Option<User>,
+    /// Of this one access token.
+    scope: ScopeSet,
+    audience: Audience,
 }
 
 /// A code that is refused: one answer, and the reason in the audit log.

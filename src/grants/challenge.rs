@@ -250,6 +250,7 @@ impl Attempt<'_> {
             address: self.context.address,
             counts_address: self.counts_address(),
             device_token: request.refresh_token.as_ref().map(|token| token.as_str()),
+            browser: None,
         };
         self.service.accounts.log_in(&credentials, self.now).await
     }

@@ -42,7 +42,7 @@ use crate::domain::session_policy::SessionPolicy;
 
 pub use authorization::{
     AccountPlace, AuthorizationError, AuthorizationParameters, AuthorizationResponse, Decision,
-    Errand, PendingRequest, Progress, ReturnAddress, StaleErrand,
+    Errand, PendingRequest, Progress, ReturnAddress, StaleErrand, Visit,
 };
 pub use authorization_code::AuthorizationCodeRequest;
 pub use challenge::{ChallengeRefusal, ChallengeRequest, ChallengeResponse};

@@ -22,6 +22,7 @@ use super::{only, readable};
 use crate::domain::issuer::Issuer;
 use crate::web::{Brand, style_sheet, style_version};
 
+use cookies::CookieNames;
 pub(super) use page_error::not_found;
 
 /// What the pages need to know at every visit; made once.
@@ -33,6 +34,7 @@ pub(super) struct Pages {
     base: String,
     /// Whether cookies may travel over plain http: for an issuer on loopback only.
     is_secure: bool,
+    cookie_names: CookieNames,
 }
 
 impl Pages {
@@ -41,6 +43,7 @@ impl Pages {
             style_sheet: style_sheet(&brand),
             style_version: style_version(&brand),
             base: issuer.path().to_owned(),
+            cookie_names: CookieNames::new(issuer.path(), issuer.is_https()),
             is_secure: issuer.is_https(),
             brand,
         }

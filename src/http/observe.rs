@@ -10,7 +10,7 @@ use std::time::Instant;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, web};
 
@@ -31,6 +31,23 @@ impl Caller {
     pub(super) fn note(request: &HttpRequest, id: &ClientId) {
         request.extensions_mut().insert(Self(id.clone()));
     }
+}
+
+/// The id of a request, for pages that tell it to the person; travels in the request's extensions.
+struct RequestId(String);
+
+/// Whether somebody in front of a browser asks.
+pub(super) fn wants_page(headers: &HeaderMap) -> bool {
+    let accepted = headers.get(header::ACCEPT);
+    accepted
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.contains("text/html"))
+}
+
+/// The id under which a request stands in the log.
+pub(super) fn request_id(request: &HttpRequest) -> Option<String> {
+    let extensions = request.extensions();
+    extensions.get::<RequestId>().map(|id| id.0.clone())
 }
 
 /// Marks an answer that machines fetch again and again and that says nothing new when it succeeds:
@@ -81,6 +98,11 @@ pub async fn observe<B: MessageBody + 'static>(
                 .map(|endpoints| endpoints.request_ids.next())
         })
         .unwrap_or_default();
+    // Only people are told the id; programs have the header.
+    if wants_page(request.headers()) {
+        let shown = RequestId(request_id.clone());
+        request.extensions_mut().insert(shown);
+    }
     let mut response = next.call(request).await?;
     if let Some(endpoints) = endpoints {
         report(&endpoints, &response, &request_id, start);

@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use super::errands::Stop;
 use super::login::{Link, LinkQuery};
 use super::page_error::PageError;
-use super::visitor::{Visitor, posted, visit};
+use super::visitor::{posted, visit};
 use crate::grants::{Decision, Errand};
 use crate::http::Endpoints;
 use crate::http::error::ApiError;
@@ -41,19 +41,11 @@ pub(in crate::http) async fn post(
 }
 
 async fn decide(stop: Stop<'_, '_>, decision: Decision) -> Result<HttpResponse, PageError> {
-    let Visitor {
-        endpoints,
-        signed_in,
-        context,
-        now,
-        ..
-    } = stop.visitor;
+    let visitor = stop.visitor;
     let pending = stop.pending().ok_or_else(PageError::stale_form)?;
-    let service = &endpoints.service;
-    let progress = service
-        .decide(pending, signed_in.as_ref(), decision, context, *now)
-        .await;
-    stop.go_on_after_form(progress).await
+    let service = &visitor.endpoints.service;
+    let progress = service.decide(pending, decision, visitor.visit()).await;
+    stop.go_on_after_form(progress)
 }
 
 /// Somebody else wants to go on: as if the client had asked to choose the account, from now on.

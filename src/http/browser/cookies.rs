@@ -18,13 +18,33 @@ pub(super) enum Jar {
     Login,
 }
 
+/// The names of the cookies of one issuer. Issuers under different paths of one host do not take each
+/// other's: `__Host-` wants them all for the path `/`.
+pub(super) struct CookieNames {
+    browser: String,
+    login: String,
+}
+
+impl CookieNames {
+    pub(super) fn new(base: &str, is_secure: bool) -> Self {
+        let prefix = if is_secure { "__Host-" } else { "" };
+        let harmless = |letter: char| match letter {
+            letter if letter.is_ascii_alphanumeric() => letter,
+            _ => '-',
+        };
+        let suffix: String = base.chars().map(harmless).collect();
+        Self {
+            browser: format!("{prefix}tokensmith-browser{suffix}"),
+            login: format!("{prefix}tokensmith-login{suffix}"),
+        }
+    }
+}
+
 impl Jar {
-    fn name(self, pages: &Pages) -> &'static str {
-        match (self, pages.is_secure) {
-            (Self::Browser, true) => "__Host-tokensmith-browser",
-            (Self::Login, true) => "__Host-tokensmith-login",
-            (Self::Browser, false) => "tokensmith-browser",
-            (Self::Login, false) => "tokensmith-login",
+    fn name(self, pages: &Pages) -> &str {
+        match self {
+            Self::Browser => &pages.cookie_names.browser,
+            Self::Login => &pages.cookie_names.login,
         }
     }
 
@@ -57,7 +77,7 @@ impl Jar {
     }
 
     fn of(self, pages: &Pages, value: &str) -> Cookie<'static> {
-        Cookie::build(self.name(pages), value.to_owned())
+        Cookie::build(self.name(pages).to_owned(), value.to_owned())
             .path("/")
             .http_only(true)
             .secure(pages.is_secure)
@@ -65,5 +85,19 @@ impl Jar {
             // sign-on begins.
             .same_site(SameSite::Lax)
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cookies_are_bound_to_the_host_and_to_tls_and_told_apart_by_path() {
+        let login = |base, is_secure| CookieNames::new(base, is_secure).login;
+        assert_eq!(login("", true), "__Host-tokensmith-login");
+        assert_eq!(login("/auth", true), "__Host-tokensmith-login-auth");
+        assert_eq!(login("/a;b/ü", true), "__Host-tokensmith-login-a-b--");
+        assert_eq!(login("", false), "tokensmith-login");
     }
 }

@@ -64,9 +64,8 @@ async fn end(
     which: EndOnPage,
 ) -> Result<HttpResponse, PageError> {
     let accounts = &visitor.endpoints.service.accounts;
-    let here = (person.user.id, person.login.id);
     accounts
-        .end_on_page(here, which, &visitor.origin(), visitor.now)
+        .end_on_page(person.browser(), which, &visitor.origin(), visitor.now)
         .await?;
     let pages = visitor.pages();
     if which == EndOnPage::One(person.login.id.0) {

@@ -12,6 +12,7 @@ use super::visitor::Visitor;
 use crate::domain::authorization::{AuthorizationRequest, LoginReason};
 use crate::domain::client::Client;
 use crate::grants::{AccountPlace, AuthorizationError, Errand, PendingRequest, Progress};
+use crate::http::observe::Caller;
 use crate::web::{App, ConsentPage, Frame, Language, LoginPage, SignUpPage, SignUpProblems};
 
 /// What a client is called on pages, and where it takes the person back to.
@@ -73,6 +74,9 @@ impl<'v, 'a> Stop<'v, 'a> {
         let service = &visitor.endpoints.service;
         let browser = visitor.browser.as_deref();
         let errand = service.open_errand(sealed, browser, visitor.now)?;
+        if let Errand::Authorize(pending) = &errand {
+            Caller::note(visitor.request, &pending.request.client_id);
+        }
         Ok(Self { visitor, errand })
     }
 
@@ -161,17 +165,8 @@ impl<'v, 'a> Stop<'v, 'a> {
     pub(super) async fn go_on(mut self) -> Result<HttpResponse, PageError> {
         let progress = match &self.errand {
             Errand::Authorize(pending) => {
-                let Visitor {
-                    endpoints,
-                    signed_in,
-                    context,
-                    now,
-                    ..
-                } = self.visitor;
-                let service = &endpoints.service;
-                service
-                    .proceed(pending, signed_in.as_ref(), context, *now)
-                    .await
+                let service = &self.visitor.endpoints.service;
+                service.proceed(pending, self.visitor.visit()).await
             }
             Errand::Manage(place) => {
                 return match self.visitor.signed_in {
@@ -198,7 +193,7 @@ impl<'v, 'a> Stop<'v, 'a> {
 
     /// Goes on after a form: to the client, or to the page that comes next, by an address of its own,
     /// so that going back or reloading posts nothing again.
-    pub(super) async fn go_on_after_form(
+    pub(super) fn go_on_after_form(
         self,
         progress: Result<Progress, AuthorizationError>,
     ) -> Result<HttpResponse, PageError> {

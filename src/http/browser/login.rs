@@ -13,11 +13,12 @@ use super::errands::{Stop, Typed, path_of};
 use super::page_error::PageError;
 use super::visitor::{Visitor, posted, visit};
 use crate::accounts::AccountError;
-use crate::accounts::browser::FreshLogin;
+use crate::accounts::browser::{Arrival, FreshLogin, SignedIn};
 use crate::accounts::login::{Challenge, Credentials, Login, LoginStep};
 use crate::domain::authorization::LoginReason;
+use crate::domain::client::Client;
 use crate::domain::ports::PasswordError;
-use crate::grants::{AccountPlace, Errand, Progress};
+use crate::grants::{AccountPlace, Errand, Progress, Visit};
 use crate::http::Endpoints;
 use crate::http::error::ApiError;
 use crate::http::form::Form;
@@ -47,16 +48,14 @@ impl Link {
     ) -> Result<Stop<'v, 'a>, PageError> {
         let unreadable = |_| PageError::bad_request("the address cannot be read");
         let link = link.map_err(unreadable)?;
-        match &link.request {
-            Some(sealed) => Stop::open(visitor, sealed),
-            None => {
-                let place = match link.to {
-                    Some(Place::Devices) => AccountPlace::Devices,
-                    Some(Place::Account) | None => AccountPlace::Profile,
-                };
-                Ok(Stop::new(visitor, Errand::Manage(place)))
-            }
+        if let Some(sealed) = &link.request {
+            return Stop::open(visitor, sealed);
         }
+        let place = match link.to {
+            Some(Place::Devices) => AccountPlace::Devices,
+            Some(Place::Account) | None => AccountPlace::Profile,
+        };
+        Ok(Stop::new(visitor, Errand::Manage(place)))
     }
 }
 
@@ -103,7 +102,7 @@ async fn cancel(stop: Stop<'_, '_>) -> Result<HttpResponse, PageError> {
     } = stop.visitor;
     let denied = endpoints.service.deny(&pending.request, context, *now);
     let progress = denied.await.map(Progress::Respond);
-    stop.go_on_after_form(progress).await
+    stop.go_on_after_form(progress)
 }
 
 /// The person has chosen the account that is signed in.
@@ -131,6 +130,7 @@ async fn log_in(stop: Stop<'_, '_>, form: &Form) -> Result<HttpResponse, PageErr
         address: visitor.context.address,
         counts_address: visitor.context.address_counts,
         device_token: None,
+        browser: visitor.signed_in.as_ref().map(|person| &person.login),
     };
     let metrics = &visitor.endpoints.metrics;
     let again = |problem, status, outcome| {
@@ -140,7 +140,14 @@ async fn log_in(stop: Stop<'_, '_>, form: &Form) -> Result<HttpResponse, PageErr
             problem: Some(problem),
             status: Some(status),
         };
-        stop.log_in_page(LoginReason::NobodyIs, &typed)
+        let signed_in = visitor.signed_in.as_ref();
+        let again = signed_in.is_some_and(|person| person.user.username.to_string() == username);
+        let reason = if again {
+            LoginReason::TooLongAgo
+        } else {
+            LoginReason::NobodyIs
+        };
+        stop.log_in_page(reason, &typed)
     };
     let wrong = || {
         let problem = LoginProblem::WrongCredentials;
@@ -191,13 +198,15 @@ fn with_retry_after(mut response: HttpResponse, seconds: i64) -> HttpResponse {
 pub(super) async fn sign_in(
     visitor: &Visitor<'_>,
     proved: &Login,
-    client: Option<&crate::domain::client::Client>,
+    client: Option<&Client>,
 ) -> Result<Option<FreshLogin>, PageError> {
     let accounts = &visitor.endpoints.service.accounts;
-    let browser = visitor.as_browser();
-    Ok(accounts
-        .sign_in(proved, browser, client, visitor.now)
-        .await?)
+    let arrival = Arrival {
+        proved,
+        browser: visitor.as_browser(),
+        client,
+    };
+    Ok(accounts.sign_in(arrival, visitor.now).await?)
 }
 
 /// Goes on with the login that has just begun.
@@ -216,7 +225,7 @@ pub(super) async fn arrive_signed_in(
 /// Goes on as somebody who is signed in.
 async fn arrive(
     stop: Stop<'_, '_>,
-    signed_in: Option<crate::accounts::browser::SignedIn>,
+    signed_in: Option<SignedIn>,
 ) -> Result<HttpResponse, PageError> {
     let Visitor {
         endpoints,
@@ -228,11 +237,13 @@ async fn arrive(
         Errand::Manage(place) => redirect(&endpoints.pages.path(path_of(*place))),
         Errand::SignOut(..) => Err(PageError::stale_form()),
         Errand::Authorize(pending) => {
-            let service = &endpoints.service;
-            let progress = service
-                .proceed(pending, signed_in.as_ref(), context, *now)
-                .await;
-            stop.go_on_after_form(progress).await
+            let visit = Visit {
+                signed_in: signed_in.as_ref(),
+                context,
+                now: *now,
+            };
+            let progress = endpoints.service.proceed(pending, visit).await;
+            stop.go_on_after_form(progress)
         }
     }
 }

@@ -193,9 +193,8 @@ async fn sign_out(
     wish: &EndSession,
 ) -> Result<HttpResponse, PageError> {
     let accounts = &visitor.endpoints.service.accounts;
-    let (login, user) = (person.login.id, person.user.id);
     accounts
-        .sign_out(login, user, &visitor.origin(), visitor.now)
+        .sign_out(person.browser(), &visitor.origin(), visitor.now)
         .await?;
     let pages = visitor.pages();
     let response = match &wish.return_to {

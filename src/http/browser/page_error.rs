@@ -14,6 +14,7 @@ use crate::domain::ports::{PasswordError, StoreError};
 use crate::grants::{AuthorizationError, GrantError, StaleErrand};
 use crate::http::Endpoints;
 use crate::http::error::{ApiError, Outcome};
+use crate::http::observe::{request_id, wants_page};
 use crate::web::{ErrorPage, Frame, PageProblem};
 
 /// Why a visit ends with a page that says so.
@@ -126,11 +127,13 @@ impl PageError {
         )
     }
 
-    pub(super) fn into_response(self, frame: &Frame<'_>) -> HttpResponse {
+    /// The page. With the id of the request, so that whoever runs this can find it in the log.
+    pub(super) fn into_response(self, frame: &Frame<'_>, request: &HttpRequest) -> HttpResponse {
+        let request_id = request_id(request);
         let error = ErrorPage {
             problem: self.problem,
             detail: self.detail.as_deref(),
-            request_id: None,
+            request_id: request_id.as_deref(),
         };
         let shown = page(&error, frame, self.status, &Permissions::default());
         let mut response = shown.unwrap_or_else(|_| HttpResponse::new(self.status));
@@ -251,12 +254,8 @@ pub(in crate::http) async fn not_found(
     endpoints: web::Data<Endpoints>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    let accepted = request.headers().get(header::ACCEPT);
-    let wants_page = accepted
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|value| value.contains("text/html"));
     let base = &endpoints.pages.base;
-    if !wants_page {
+    if !wants_page(request.headers()) {
         return Err(ApiError::NotFound);
     }
     // Whoever types the name of the host wants to see the own account.
@@ -265,5 +264,5 @@ pub(in crate::http) async fn not_found(
     }
     let frame = frame(&endpoints.pages, language(&request));
     let error = PageError::new(StatusCode::NOT_FOUND, PageProblem::NotFound, "not_found");
-    Ok(error.into_response(&frame))
+    Ok(error.into_response(&frame, &request))
 }

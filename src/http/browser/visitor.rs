@@ -11,7 +11,7 @@ use super::page_error::PageError;
 use crate::accounts::browser::{Browser, SignedIn};
 use crate::domain::Timestamp;
 use crate::domain::audit::{Actor, Origin};
-use crate::grants::RequestContext;
+use crate::grants::{RequestContext, Visit};
 use crate::http::Endpoints;
 use crate::http::client;
 use crate::web::{Frame, Language};
@@ -67,6 +67,15 @@ impl<'a> Visitor<'a> {
         }
     }
 
+    /// The visit, for whoever decides what comes next.
+    pub(super) fn visit(&self) -> Visit<'_> {
+        Visit {
+            signed_in: self.signed_in.as_ref(),
+            context: &self.context,
+            now: self.now,
+        }
+    }
+
     /// Who acts, for the audit log.
     pub(super) fn origin(&self) -> Origin {
         let actor = match &self.signed_in {
@@ -95,7 +104,7 @@ where
     };
     outcome.unwrap_or_else(|error| {
         let frame = frame(&endpoints.pages, language(request));
-        error.into_response(&frame)
+        error.into_response(&frame, request)
     })
 }
 
