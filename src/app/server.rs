@@ -195,6 +195,7 @@ fn deliveries(
         entropy: Arc::clone(&parts.entropy),
         trail: parts.administration.accounts.trail.clone(),
         receivers: Arc::new(HttpLogoutReceivers::new(reach)?),
+        metrics: parts.metrics.deliveries.clone(),
     })
 }
 

@@ -24,6 +24,7 @@ use crate::domain::ports::{
     StoreError, TokenKind,
 };
 use crate::domain::web_url::WebUrl;
+use crate::telemetry::metrics::DeliveryMetrics;
 
 /// How many deliveries are under way at once.
 const AT_ONCE: u32 = 16;
@@ -59,6 +60,8 @@ pub struct LogoutDeliveries {
     pub trail: Trail,
     /// The way to the clients.
     pub receivers: Arc<dyn LogoutReceivers>,
+    /// Counts the tries.
+    pub metrics: DeliveryMetrics,
 }
 
 /// A logout token (§2.4). Without `nonce`, which would make it an ID token.
@@ -98,6 +101,12 @@ impl LogoutDeliveries {
             Ok(token) => self.receivers.deliver(&to, &token).await,
             Err(error) => Err(DeliveryFailure::Failed(error.to_string())),
         };
+        self.metrics.tried(match &outcome {
+            Ok(()) => "delivered",
+            Err(DeliveryFailure::Failed(_)) => "failed",
+            Err(DeliveryFailure::Refused(_)) => "refused",
+            Err(DeliveryFailure::Forbidden) => "forbidden",
+        });
         let failure = match outcome {
             Ok(()) => return self.finish(delivery, "delivered", now).await,
             Err(failure) => failure,

@@ -42,6 +42,8 @@ pub struct Metrics {
     pub keys: KeyMetrics,
     /// Work of the database.
     pub store: StoreMetrics,
+    /// Words to clients that sessions are over.
+    pub deliveries: DeliveryMetrics,
 }
 
 /// Which request, and how it ended.
@@ -118,6 +120,17 @@ impl KeyMetrics {
     }
 }
 
+/// Tries to tell a client that a session is over.
+#[derive(Clone, Default)]
+pub struct DeliveryMetrics(Family<EventLabels, Counter>);
+
+impl DeliveryMetrics {
+    /// Counts one try.
+    pub fn tried(&self, outcome: &'static str) {
+        self.0.get_or_create(&EventLabels { outcome }).inc();
+    }
+}
+
 /// Transitions by name, and the connections.
 #[derive(Clone, Default)]
 pub struct StoreMetrics {
@@ -130,6 +143,39 @@ pub struct StoreMetrics {
 }
 
 impl StoreMetrics {
+    fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "store_operations",
+            "Database transitions and reads by name",
+            self.operations.clone(),
+        );
+        registry.register(
+            "store_commits",
+            "Commits of the SQLite writer",
+            self.commits.clone(),
+        );
+        registry.register(
+            "store_transitions",
+            "Transitions that the SQLite writer has committed",
+            self.transitions.clone(),
+        );
+        registry.register(
+            "store_connections_open",
+            "Open connections",
+            self.open.clone(),
+        );
+        registry.register(
+            "store_connections_idle",
+            "Idle connections",
+            self.idle.clone(),
+        );
+        registry.register(
+            "store_connections_max",
+            "Most connections",
+            self.most.clone(),
+        );
+    }
+
     /// Counts one operation.
     pub fn count(&self, operation: &'static str) {
         self.operations
@@ -159,6 +205,7 @@ impl Default for Metrics {
         let tokens = Family::<TokenLabels, Counter>::default();
         let refreshes = Family::<EventLabels, Counter>::default();
         let logins = Family::<EventLabels, Counter>::default();
+        let deliveries = DeliveryMetrics::default();
         let password_queue = Gauge::default();
         let signing = Histogram::new(SIGNING_BUCKETS);
         let keys = KeyMetrics::default();
@@ -190,6 +237,11 @@ impl Default for Metrics {
             logins.clone(),
         );
         registry.register(
+            "logout_deliveries",
+            "Tries to tell a client that a session is over, by outcome",
+            deliveries.0.clone(),
+        );
+        registry.register(
             "password_queue",
             "Passwords that wait to be hashed",
             password_queue.clone(),
@@ -206,36 +258,7 @@ impl Default for Metrics {
             Unit::Seconds,
             keys.0.clone(),
         );
-        registry.register(
-            "store_operations",
-            "Database transitions and reads by name",
-            store.operations.clone(),
-        );
-        registry.register(
-            "store_commits",
-            "Commits of the SQLite writer",
-            store.commits.clone(),
-        );
-        registry.register(
-            "store_transitions",
-            "Transitions that the SQLite writer has committed",
-            store.transitions.clone(),
-        );
-        registry.register(
-            "store_connections_open",
-            "Open connections",
-            store.open.clone(),
-        );
-        registry.register(
-            "store_connections_idle",
-            "Idle connections",
-            store.idle.clone(),
-        );
-        registry.register(
-            "store_connections_max",
-            "Most connections",
-            store.most.clone(),
-        );
+        store.register(&mut registry);
         registry.register(
             "build_info",
             "The running release",
@@ -248,6 +271,7 @@ impl Default for Metrics {
             tokens,
             refreshes,
             logins,
+            deliveries,
             password_queue,
             signing,
             keys,
