@@ -55,6 +55,15 @@ pub struct LoginPolicy {
     pub lifetime: TimeDelta,
 }
 
+impl Default for LoginPolicy {
+    fn default() -> Self {
+        Self {
+            idle_lifetime: TimeDelta::days(3),
+            lifetime: TimeDelta::days(7),
+        }
+    }
+}
+
 impl LoginPolicy {
     /// When a login that is used at `now` ends unless it is used again.
     #[must_use]

@@ -15,13 +15,15 @@ use tokensmith::crypto::{
 };
 use tokensmith::domain::Timestamp;
 use tokensmith::domain::algorithm::Algorithm;
+use tokensmith::domain::browser_login::LoginPolicy;
 use tokensmith::domain::client::{Client, ClientMetadata, GrantType};
 use tokensmith::domain::id::{ClientId, SecretId};
 use tokensmith::domain::issuer::Issuer;
 use tokensmith::domain::key::{KeySchedule, PublicJwk, SigningKey};
 use tokensmith::domain::password::Argon2Parameters;
 use tokensmith::domain::ports::{
-    AccessTokenReader, ClientDirectory, Clock, Entropy, KeyVault, SigningKeys, TokenSigner,
+    AccessTokenReader, ClientDirectory, Clock, Entropy, IdTokenHint, IdTokenReader, KeyVault,
+    SigningKeys, TokenSigner,
 };
 use tokensmith::domain::session_policy::SessionPolicy;
 use tokensmith::grants::{ClientCredentialsRequest, TokenService};
@@ -64,6 +66,7 @@ impl InProcessIssuer {
             secrets: Arc::new(HmacSecretMint::new(&master, Arc::clone(&entropy))),
             keys: Arc::new(OneKey(signer)),
             reader: Arc::new(NoTokens),
+            hints: Arc::new(NoTokens),
             accounts: accounts(&master, &entropy, &directory).await?,
             memory: Arc::new(SessionCache::default()),
             entropy,
@@ -125,6 +128,7 @@ async fn accounts(
         tokens: Arc::new(tokens.doing("deriving the keys of tokens")?),
         entropy: Arc::clone(entropy),
         service_name: "auth.example.com".to_owned(),
+        login_policy: LoginPolicy::default(),
     })
 }
 
@@ -182,6 +186,12 @@ impl SigningKeys for OneKey {
 
 /// Nobody shows a token here.
 struct NoTokens;
+
+impl IdTokenReader for NoTokens {
+    fn read_id_token_hint(&self, _: &str) -> Option<IdTokenHint> {
+        None
+    }
+}
 
 impl AccessTokenReader for NoTokens {
     fn read_access_token(&self, _: &str, _: Timestamp) -> Option<Claims<Map<String, Value>>> {
