@@ -42,6 +42,9 @@ pub enum InvalidWebUrl {
     /// Anything from `#` on.
     #[error("a URL has no fragment here")]
     Fragment,
+    /// Letters in a host name that no host has.
+    #[error("a URL names its host by letters, digits, hyphens and dots")]
+    Host,
     /// Readers could disagree about what it names.
     #[error(
         "a URL is written as browsers do: scheme and host in lower case, IP addresses in their \
@@ -100,6 +103,9 @@ impl FromStr for WebUrl {
         if !is_as_written(&url, text) {
             return Err(No::NotCanonical);
         }
+        if !has_plain_host(&url) {
+            return Err(No::Host);
+        }
         Ok(Self {
             text: text.to_owned(),
             url,
@@ -118,6 +124,17 @@ fn authority(text: &str) -> &str {
 fn is_as_written(url: &Url, text: &str) -> bool {
     let canonical = url.as_str();
     canonical == text || (url.path() == "/" && canonical.strip_suffix('/') == Some(text))
+}
+
+/// To a browser `*`, `;` and quotes are letters of a name like others (URL Standard §3.2); in the policy
+/// of a page, where the origin of a logo stands, they are not.
+fn has_plain_host(url: &Url) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    match url.host() {
+        Some(Host::Domain(name)) => name.bytes().all(is_plain),
+        Some(Host::Ipv4(_) | Host::Ipv6(_)) => true,
+        None => false,
+    }
 }
 
 fn is_loopback(url: &Url) -> bool {
@@ -266,6 +283,22 @@ mod tests {
         ] {
             assert_eq!(refusal(bad), InvalidWebUrl::NotCanonical, "{bad}");
         }
+    }
+
+    #[test]
+    fn a_host_that_would_say_more_in_a_policy_than_in_a_url_is_refused() {
+        for bad in [
+            "https://*/",
+            "https://*.example.com/",
+            "https://a.example;sandbox/logo.png",
+            "https://a.example,b.example/",
+            "https://'self'/",
+            "https://$a.example/",
+            "https://(a).example/",
+        ] {
+            assert_eq!(refusal(bad), InvalidWebUrl::Host, "{bad}");
+        }
+        assert!("https://a_b.example/".parse::<WebUrl>().is_ok());
     }
 
     #[test]

@@ -92,6 +92,11 @@ impl TokenService {
     ) -> Result<AuthorizationRequest, AuthorizationError> {
         let client = self.asking_client(parameters)?;
         let read = match parameters.first("request_uri") {
+            Some(_) if parameters.is_repeated("request_uri") => {
+                let description = "request_uri is repeated";
+                let error = OAuthError::invalid_request(description);
+                Err(AuthorizationError::Shown(error))
+            }
             Some(name) if name.starts_with("urn:") => self.pushed_request(&client, name, now).await,
             _ if client.metadata.require_pushed_authorization_requests => {
                 // RFC 9126 §5. The rest is read to learn whom to tell.

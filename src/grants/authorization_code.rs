@@ -76,7 +76,7 @@ impl TokenService {
         if now >= code.expires_at {
             return refused.because(self, "expired", Some(&stored)).await;
         }
-        if request.redirect_uri.is_some() && request.redirect_uri != code.redirect_uri.as_deref() {
+        if !matches_redirect_uri(request.redirect_uri, code) {
             return refused
                 .because(self, "redirect_uri does not match", Some(&stored))
                 .await;
@@ -328,6 +328,15 @@ impl TokenService {
         client: &Client,
     ) -> Option<&crate::domain::issuer::Issuer> {
         client.metadata.first_party.then_some(&self.issuer)
+    }
+}
+
+/// RFC 6749 §4.1.3: the redirect URI of the authorization request, if that had one. With PKCE, which
+/// binds the code as well, it may be left out (`OAuth` 2.1 §10.2).
+fn matches_redirect_uri(presented: Option<&str>, code: &AuthorizationCode) -> bool {
+    match presented {
+        Some(_) => presented == code.redirect_uri.as_deref(),
+        None => code.code_challenge.is_some() || code.redirect_uri.is_none(),
     }
 }
 

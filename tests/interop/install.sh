@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the libraries that tests/suite/service/interop.rs verifies tokens with, into
+# Installs the libraries that tests/suite/service/interop.rs works with, into
 # target/interop. Done once; after that it costs nothing until a lock file changes.
 #
 # Needs python3 with venv (Debian: python3-venv), node and npm.

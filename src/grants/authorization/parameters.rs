@@ -69,6 +69,10 @@ impl AuthorizationParameters {
         self.one("client_id").ok().flatten()
     }
 
+    pub(super) fn is_repeated(&self, name: &str) -> bool {
+        self.one(name).is_err()
+    }
+
     fn is_too_long(&self) -> bool {
         let bytes = self.iter().map(|(name, value)| name.len() + value.len());
         bytes.sum::<usize>() > MOST_BYTES

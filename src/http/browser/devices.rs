@@ -89,12 +89,15 @@ async fn show(
     let devices = accounts.devices(person.user.id, visitor.now).await?;
     let names = Names::of(visitor, &devices);
     let csrf = accounts.tokens.form_token(person.login.id);
+    let views = devices
+        .iter()
+        .map(|device| view(device, person.login.id, &names));
+    let mut views: Vec<_> = views.collect();
+    // This one first; the others are told from it.
+    views.sort_by_key(|view| !view.is_current);
     let shown = DevicesPage {
         csrf: &csrf,
-        devices: devices
-            .iter()
-            .map(|device| view(device, person.login.id, &names))
-            .collect(),
+        devices: views,
         notice,
         now: visitor.now,
     };

@@ -218,7 +218,10 @@ pub(super) async fn arrive_signed_in(
     let lifetime = endpoints.service.accounts.login_policy.lifetime;
     let lifetime = lifetime.to_std().unwrap_or(Duration::ZERO);
     let cookie = Jar::Login.keep(&endpoints.pages, &fresh.cookie, Some(lifetime));
-    let response = arrive(stop, Some(fresh.signed_in)).await?;
+    let frame = stop.frame();
+    let arrived = arrive(stop, Some(fresh.signed_in)).await;
+    // The cookie from before is dead, so whoever cannot go on is signed in all the same.
+    let response = arrived.unwrap_or_else(|error| error.into_response(&frame));
     with_cookie(response, &cookie)
 }
 

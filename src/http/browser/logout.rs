@@ -42,16 +42,21 @@ pub(in crate::http) async fn begin(
             None => read_wish(
                 &visitor,
                 &EndSessionRequest {
-                    id_token_hint: wish.id_token_hint.as_deref(),
-                    client_id: wish.client_id.as_deref(),
-                    post_logout_redirect_uri: wish.post_logout_redirect_uri.as_deref(),
-                    state: wish.state.as_deref(),
+                    id_token_hint: given(wish.id_token_hint.as_ref()),
+                    client_id: given(wish.client_id.as_ref()),
+                    post_logout_redirect_uri: given(wish.post_logout_redirect_uri.as_ref()),
+                    state: given(wish.state.as_ref()),
                 },
             )?,
         };
         go_on(&visitor, wish).await
     })
     .await
+}
+
+/// RFC 6749 §3.1: a parameter without a value counts as omitted, as in a form.
+fn given(value: Option<&String>) -> Option<&str> {
+    value.map(String::as_str).filter(|value| !value.is_empty())
 }
 
 /// A form of another site comes without the cookies; the browser brings them when it is sent here

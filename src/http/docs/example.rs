@@ -1,6 +1,7 @@
 //! Examples: of bodies, as JSON, and of whole requests, as a line for the shell.
 
 use serde_json::Value;
+use url::form_urlencoded;
 
 use super::contract::{Contract, Example, Kind, Media, Members, Schema};
 
@@ -66,6 +67,18 @@ impl Contract {
 /// JSON on several lines.
 pub(super) fn pretty(example: &Example) -> String {
     serde_json::to_string_pretty(example).unwrap_or_default()
+}
+
+/// An address for a browser, with the members of an example in its query.
+pub(super) fn address(url: &str, query: Option<&Example>) -> String {
+    let Some(Example::Object(members)) = query else {
+        return url.to_owned();
+    };
+    let mut pairs = form_urlencoded::Serializer::new(String::new());
+    for (name, value) in members {
+        pairs.append_pair(name, &inline(value));
+    }
+    format!("{url}?{}", pairs.finish())
 }
 
 /// A value within a sentence: text without quotes, everything else as JSON.

@@ -3,7 +3,7 @@
 use actix_web::http::StatusCode;
 use askama::Template;
 
-use super::contract::{Contract, Example, Operation, Path, RequestBody, Response};
+use super::contract::{Contract, Example, Operation, Parameter, Path, RequestBody, Response};
 use super::example::{self, Request};
 use super::prose::Prose;
 use super::schema::{Field, Shape};
@@ -183,8 +183,18 @@ impl Builder<'_> {
         })
     }
 
-    /// The operation as lines for the shell: one for each example of its body.
+    /// The operation as lines for the shell: one for each example of its body. What people visit is
+    /// an address for their browser, and what its forms send nobody sends by hand.
     fn commands(&self, method: &'static str, url: &str, operation: &Operation) -> Vec<Sample> {
+        if self.is_for_browsers(operation) {
+            let mut parameters = operation.parameters.iter();
+            let query = parameters.find_map(|parameter| parameter.example.as_ref());
+            let address = Sample {
+                title: String::new(),
+                text: example::address(url, query),
+            };
+            return Vec::from_iter((method == "GET").then_some(address));
+        }
         let scheme = self.schemes(operation).next().map(|(scheme, _)| scheme);
         let body = operation.request_body.as_ref();
         let Some((media_type, media)) = body.and_then(|body| body.content.first()) else {
@@ -200,6 +210,14 @@ impl Builder<'_> {
                 command(method, url, scheme, Some((media_type, example)), title)
             })
             .collect()
+    }
+
+    fn is_for_browsers(&self, operation: &Operation) -> bool {
+        let mut responses = operation.responses.values();
+        responses.any(|response| {
+            let response = self.contract.response(response);
+            response.content.contains_key("text/html")
+        })
     }
 
     /// The address of an operation on this server, with examples in place of path parameters.
@@ -225,19 +243,28 @@ impl Builder<'_> {
     fn parameters(&self, path: &Path, operation: &Operation) -> Vec<ParameterView> {
         let parameters = path.parameters.iter().chain(&operation.parameters);
         parameters
-            .map(|parameter| {
-                let parameter = self.contract.parameter(parameter);
-                let (name, required) = (&parameter.name, parameter.required);
-                let field = self.contract.field(name, &parameter.schema, required);
-                ParameterView {
-                    field: Field {
-                        description: Prose::parse(&parameter.description),
-                        ..field
-                    },
-                    place: parameter.place,
-                }
-            })
+            .flat_map(|parameter| self.parameter(self.contract.parameter(parameter)))
             .collect()
+    }
+
+    /// An object in a query stands for its members: each is a parameter of its own (`explode`).
+    fn parameter(&self, parameter: Parameter) -> Vec<ParameterView> {
+        let view = |field| ParameterView {
+            field,
+            place: parameter.place.clone(),
+        };
+        let members = self.contract.shapes(&parameter.schema).into_iter();
+        let members: Vec<_> = members.flat_map(|shape| shape.fields).map(view).collect();
+        if !members.is_empty() {
+            return members;
+        }
+        let (name, required) = (&parameter.name, parameter.required);
+        let field = self.contract.field(name, &parameter.schema, required);
+        let description = Prose::parse(&parameter.description);
+        vec![view(Field {
+            description,
+            ..field
+        })]
     }
 
     fn body(&self, body: &RequestBody) -> Option<BodyView> {
@@ -267,14 +294,16 @@ impl Builder<'_> {
             }
         });
         let body = response.content.first();
+        let media_types: Vec<&str> = response.content.keys().map(String::as_str).collect();
         let is_json = |media_type: &str| media_type.ends_with("json");
         ResponseView {
             status: status.to_owned(),
             reason,
-            is_success: code.is_some_and(|code| code < 300),
+            // Whoever posts a form is sent on.
+            is_success: code.is_some_and(|code| code < 300 || code == 303),
             description: Prose::parse(&response.description),
             headers: headers.collect(),
-            media_type: body.map(|(name, _)| name.clone()).unwrap_or_default(),
+            media_type: media_types.join(", "),
             shapes: body
                 .map(|(_, media)| self.contract.shapes(&media.schema))
                 .unwrap_or_default(),
@@ -383,9 +412,39 @@ mod tests {
             "https://example.com/auth/oauth/token",
             "https://example.com/.well-known/oauth-authorization-server/auth",
             "https://example.com/auth/.well-known/jwks.json",
+            "https://example.com/auth/.well-known/openid-configuration",
             "https://example.com/readyz",
         ] {
             assert!(page.contains(address), "{address}");
+        }
+    }
+
+    #[test]
+    fn what_people_visit_is_an_address_and_no_command() {
+        let page = page("https://login.example.com");
+        let begins = "https://login.example.com/oauth/authorize?response_type=code&#38;client_id=";
+        assert!(page.contains(begins));
+        for command in [
+            "https://login.example.com/account</code>",
+            "https://login.example.com/docs</code>",
+        ] {
+            assert!(page.contains(command), "{command}");
+            assert!(!page.contains(&format!("curl {command}")), "{command}");
+        }
+        assert!(!page.contains("https://login.example.com/account/profile"));
+    }
+
+    #[test]
+    fn the_members_of_an_object_in_a_query_are_parameters() {
+        let page = page("https://login.example.com");
+        let place = "<span class=\"place\">query</span>";
+        for name in ["code_challenge", "max_age", "post_logout_redirect_uri"] {
+            let mut at = page.match_indices(place);
+            let is_there = at.any(|(at, _)| {
+                let field = &page[at..page.len().min(at + 200)];
+                field.contains(&format!("<code class=\"name\">{name}</code>"))
+            });
+            assert!(is_there, "{name}");
         }
     }
 

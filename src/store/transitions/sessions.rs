@@ -156,6 +156,10 @@ pub(in crate::store) async fn end_sessions_of(
     end: SessionEnd,
     record: &AuditRecord,
 ) -> Outcome<u64> {
+    // The account first, as everywhere: then no code is given out in between, and whoever signs out
+    // of one browser at the same time waits here and not in a circle.
+    let params = [user.0.as_slice().into()];
+    connection.execute(sql::LOCK_USER, &params).await?;
     let (logins, ended) = end_all(connection, user, except, end).await?;
     if logins + ended > 0 {
         audit::record(connection, record).await?;

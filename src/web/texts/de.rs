@@ -13,7 +13,7 @@ pub(in crate::web) static DE: Texts = Texts {
     common: Common {
         error_prefix: "Fehler: ",
         optional: "freiwillig",
-        check_fields: "Bitte prüfen Sie diese Felder:",
+        check_fields: "Bitte prüfen Sie:",
         skip_to_content: "Zum Inhalt springen",
         sign_out: "Abmelden",
         busy: "Gerade ist sehr viel los. Bitte versuchen Sie es gleich noch einmal.",
@@ -165,7 +165,7 @@ pub(in crate::web) static DE: Texts = Texts {
         unverified: "Nicht bestätigt",
         name: "Vollständiger Name",
         phone: "Telefonnummer",
-        phone_hint: "Mit Ländervorwahl, etwa +49 30 901820",
+        phone_hint: "Mit Ländervorwahl, etwa +49\u{a0}30\u{a0}901820",
         address: "Anschrift",
         save: "Profil speichern",
         profile_problem: |field| match field {

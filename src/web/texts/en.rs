@@ -13,7 +13,7 @@ pub(in crate::web) static EN: Texts = Texts {
     common: Common {
         error_prefix: "Error: ",
         optional: "optional",
-        check_fields: "Please check these fields:",
+        check_fields: "Please check:",
         skip_to_content: "Skip to the content",
         sign_out: "Sign out",
         busy: BUSY,
@@ -157,7 +157,7 @@ pub(in crate::web) static EN: Texts = Texts {
         unverified: "Not confirmed",
         name: "Full name",
         phone: "Phone number",
-        phone_hint: "With the country code, such as +44 20 7946 0000",
+        phone_hint: "With the country code, such as +44\u{a0}20\u{a0}7946\u{a0}0000",
         address: "Postal address",
         save: "Save profile",
         profile_problem: |field| match field {
