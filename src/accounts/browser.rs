@@ -13,7 +13,7 @@ use crate::domain::client::Client;
 use crate::domain::device::DeviceLabel;
 use crate::domain::id::{LoginId, UserId};
 use crate::domain::ports::{LoginEnd, SignIn, SignInOutcome, StoreError};
-use crate::domain::session::{EndReason, SessionEnd};
+use crate::domain::session::{Device, EndReason, SessionEnd, Staying};
 use crate::domain::user::User;
 
 /// Somebody who is signed in in a browser.
@@ -213,6 +213,24 @@ impl Accounts {
                 .await?;
         }
         Ok(Some(SignedIn { login, user }))
+    }
+
+    /// How somebody stays signed in in a browser when everybody else who may have a copy of its cookie
+    /// is shut out: the secret that the login gets, and the cookie to keep once it has.
+    ///
+    /// # Errors
+    /// Without random bytes.
+    pub fn stay_in(
+        &self,
+        browser: BrowserOf,
+    ) -> Result<(Staying, Zeroizing<String>), AccountError> {
+        let secret = self.tokens.new_session_secret()?;
+        let cookie = self.tokens.login_cookie(browser.login, &secret);
+        let staying = Staying {
+            device: Device::Browser(browser.login),
+            secret: Some(secret),
+        };
+        Ok((staying, cookie))
     }
 
     /// Signs a browser out: its login ends, and the sessions under it, except those that a person has

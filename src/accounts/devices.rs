@@ -13,7 +13,7 @@ use crate::domain::consent::Consent;
 use crate::domain::device::DeviceLabel;
 use crate::domain::id::{ClientId, LoginId, SessionId, UserId};
 use crate::domain::ports::UserChange;
-use crate::domain::session::{Device, EndReason, Session, SessionEnd};
+use crate::domain::session::{EndReason, Session, SessionEnd, Staying};
 use crate::domain::user::{Profile, User};
 
 /// A device with the apps on it.
@@ -68,12 +68,12 @@ impl SignedInDevice {
 }
 
 /// What a person wants to end on the page of devices.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EndOnPage {
     /// A browser with all apps under it, or a session: whichever has this id.
     One([u8; 16]),
     /// Everything but the browser that asks.
-    Others,
+    Others(Staying),
 }
 
 impl Accounts {
@@ -113,10 +113,10 @@ impl Accounts {
         let reason = EndReason::EndedByUser;
         let user = from.user;
         match which {
-            EndOnPage::Others => {
+            EndOnPage::Others(staying) => {
                 let others = SessionsOf {
                     user,
-                    except: Some(Device::Browser(from.login)),
+                    except: Some(staying),
                 };
                 self.end_sessions_of(others, reason, origin, now).await?;
                 Ok(true)

@@ -9,7 +9,7 @@ use crate::domain::audit::{Actor, AuditKind, Origin};
 use crate::domain::id::UserId;
 use crate::domain::password::Password;
 use crate::domain::ports::{Charge, PasswordOrder, PasswordVerdict, UserChange};
-use crate::domain::session::{Device, EndReason, SessionEnd};
+use crate::domain::session::{Device, EndReason, SessionEnd, Staying};
 use crate::domain::throttle::ThrottlePolicy;
 use crate::domain::user::User;
 
@@ -23,12 +23,12 @@ pub struct PasswordChange<'a> {
 }
 
 /// A person, and where they are signed in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PersonOn {
     /// Who.
     pub user: UserId,
-    /// Where.
-    pub device: Device,
+    /// Where, and by what from now on.
+    pub staying: Staying,
 }
 
 impl Accounts {
@@ -45,7 +45,8 @@ impl Accounts {
         address: Option<IpAddr>,
         now: Timestamp,
     ) -> Result<(), AccountError> {
-        let PersonOn { user: id, device } = person;
+        let PersonOn { user: id, staying } = person;
+        let device = staying.device;
         let origin = Origin {
             actor: Actor::User(id),
             address,
@@ -93,7 +94,7 @@ impl Accounts {
             user: id,
             password: self.hasher.hash(chosen).await?,
             replaces,
-            keep: Some(device),
+            keep: Some(staying),
             end: password_changed(now),
         };
         match self.apply(&order, &origin, now).await? {

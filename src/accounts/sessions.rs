@@ -5,15 +5,15 @@ use crate::domain::Timestamp;
 use crate::domain::audit::{AuditKind, Origin};
 use crate::domain::device::DeviceLabel;
 use crate::domain::id::{SessionId, UserId};
-use crate::domain::session::{Device, EndReason, Session, SessionEnd};
+use crate::domain::session::{EndReason, Session, SessionEnd, Staying};
 
 /// All sessions and logins of a person, or all but those of one device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionsOf {
     /// Whose.
     pub user: UserId,
     /// Where the person stays signed in.
-    pub except: Option<Device>,
+    pub except: Option<Staying>,
 }
 
 impl Accounts {
@@ -128,7 +128,7 @@ impl Accounts {
         let end = SessionEnd { at: now, reason };
         Ok(self
             .store
-            .end_sessions_of(user, except, end, &record)
+            .end_sessions_of(user, except.as_ref(), end, &record)
             .await?)
     }
 }

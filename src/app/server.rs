@@ -7,13 +7,14 @@ use std::time::Duration;
 use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::{Installation, Parts, StartError, demo, tls};
 use crate::cli::dev::DemoCredentials;
 use crate::config::{ConfigError, Settings};
 use crate::domain::issuer::Issuer;
-use crate::grants::{LogoutDeliveries, TokenService};
+use crate::grants::{self, LogoutDeliveries, TokenService};
 use crate::http::{self, Endpoints, Surroundings};
 use crate::outbound::{HttpLogoutReceivers, Reach};
 use crate::replica::{KeyRing, Replica};
@@ -196,6 +197,7 @@ fn deliveries(
         trail: parts.administration.accounts.trail.clone(),
         receivers: Arc::new(HttpLogoutReceivers::new(reach)?),
         metrics: parts.metrics.deliveries.clone(),
+        under_way: Arc::new(Semaphore::new(grants::AT_ONCE)),
     })
 }
 

@@ -58,7 +58,8 @@ pub fn welcome(address: &str, issuer: &str, demo: &DemoCredentials) -> std::io::
              -d code_verifier={VERIFIER} \\\n    \
              | sed 's/.*\"refresh_token\":\"\\([^\"]*\\)\".*/\\1/')\n  \
              curl -s {address}/oauth/token -d client_id={DEMO_APP} \\\n    \
-             -d grant_type=refresh_token -d \"refresh_token=$REFRESH\"\n"
+             -d grant_type=refresh_token -d \"refresh_token=$REFRESH\"\n\n\
+             Or sign in in a browser: {address}/account, as {DEMO_USER} with that password\n"
         ))?;
     }
     output::line(&format!(

@@ -284,6 +284,10 @@ impl SessionTokens for MasterKeyedTokens {
         Ok((name, digest))
     }
 
+    fn sealed_request_digest(&self, sealed: &str) -> RequestDigest {
+        self.request_digest(sealed)
+    }
+
     fn read_request_name(&self, text: &str) -> Option<RequestDigest> {
         let body = text.strip_prefix(REQUEST_PREFIX)?;
         let is_one = body.len() == 43 && URL_SAFE_NO_PAD.decode(body).is_ok();

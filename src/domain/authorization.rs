@@ -12,6 +12,7 @@ use super::client::Client;
 use super::consent::Consent;
 use super::error::OAuthErrorCode;
 use super::id::{ClientId, UserId};
+use super::ports::PushedName;
 
 /// A request whose client and redirect URI are registered and whose parameters are in order.
 ///
@@ -51,8 +52,8 @@ pub struct AuthorizationRequest {
     pub id_token_claims: RequestedClaims,
     /// Languages for the pages, best first.
     pub ui_locales: Vec<String>,
-    /// The `request_uri` under which it was pushed (RFC 9126), which is good for one code.
-    pub pushed_as: Option<String>,
+    /// How it was named where it was pushed (RFC 9126); the name is good for one answer.
+    pub pushed_as: Option<PushedName>,
     /// When it came.
     pub started_at: Timestamp,
 }

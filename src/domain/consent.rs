@@ -48,11 +48,12 @@ impl Consent {
             && audience.iter().all(|member| self.audience.contains(member))
     }
 
-    /// The agreement together with an earlier one with the same client, where there is one.
+    /// The agreement together with an earlier one, where there is one with the same client, which was
+    /// registered at `client_since`.
     #[must_use]
-    pub fn joined_with(self, earlier: Option<&Self>, client: &Client) -> Self {
+    pub fn joined_with(self, earlier: Option<&Self>, client_since: Timestamp) -> Self {
         let Some(earlier) = earlier.filter(|earlier| {
-            client.was_there(earlier.granted_at) && self.granted_at < earlier.expires_at()
+            client_since <= earlier.granted_at && self.granted_at < earlier.expires_at()
         }) else {
             return self;
         };
@@ -126,7 +127,7 @@ mod tests {
                 granted_at: at(900),
                 ..given
             }),
-            &client(at(950)),
+            at(950),
         );
         assert_eq!(joined.scope.as_str(), "email");
     }
@@ -134,8 +135,8 @@ mod tests {
     #[test]
     fn a_further_agreement_adds_to_the_one_before() {
         let before = consent("openid email", &["https://a.example"]);
-        let joined = consent("openid profile", &["https://b.example"])
-            .joined_with(Some(&before), &client(at(0)));
+        let joined =
+            consent("openid profile", &["https://b.example"]).joined_with(Some(&before), at(0));
         for scope in ["openid", "email", "profile"] {
             assert!(joined.scope.contains(scope), "{scope}");
         }

@@ -23,8 +23,8 @@ use super::password::{Password, PasswordHash};
 
 pub use audit::{AuditFilter, AuditStore, ChainSealer};
 pub use browser::{
-    BrowserStore, CodeGrant, CodeGranting, LoginEnd, LogoutDelivery, PushedRequest, RequestDigest,
-    SignIn, SignInOutcome, StoredLogin,
+    BrowserStore, CodeGrant, CodeGranting, GrantBasis, LoginEnd, LogoutDelivery, PushedName,
+    PushedRequest, RequestDigest, SignIn, SignInOutcome, StoredLogin,
 };
 pub use outbound::{DeliveryFailure, LogoutReceivers};
 pub use people::{

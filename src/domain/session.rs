@@ -103,6 +103,25 @@ pub enum Device {
     App(SessionId),
 }
 
+/// Where a person stays signed in while they are signed out everywhere else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Staying {
+    /// Where.
+    pub device: Device,
+    /// A new secret for the login of a browser, so that a copy of its cookie is worth nothing.
+    pub secret: Option<SessionSecret>,
+}
+
+impl From<Device> for Staying {
+    /// The person stays signed in by what they have.
+    fn from(device: Device) -> Self {
+        Self {
+            device,
+            secret: None,
+        }
+    }
+}
+
 /// 128 random bits in the row of a session. Without them the master key forges nothing; without
 /// the master key they forge nothing.
 #[derive(Clone, PartialEq, Eq)]

@@ -22,10 +22,13 @@ use crate::domain::client::Client;
 use crate::domain::consent::Consent;
 use crate::domain::error::{OAuthError, OAuthErrorCode};
 use crate::domain::id::ClientId;
-use crate::domain::ports::{AuthorizationCode, CodeGrant, CodeGranting, StoreError};
+use crate::domain::ports::{
+    AuthorizationCode, CodeGrant, CodeGranting, GrantBasis, PushedName, StoreError,
+};
 
 pub use parameters::AuthorizationParameters;
 pub use pending::{AccountPlace, Errand, PendingRequest, StaleErrand};
+pub(super) use response::query_separator;
 pub use response::{AuthorizationResponse, ReturnAddress};
 
 /// Why an authorization request has not led to a code.
@@ -99,7 +102,7 @@ impl TokenService {
             }
             Some(name) if name.starts_with("urn:") => self.pushed_request(&client, name, now).await,
             _ if client.metadata.require_pushed_authorization_requests => {
-                // RFC 9126 §5. The rest is read to learn whom to tell.
+                // RFC 9126 §6. The rest is read to learn whom to tell.
                 let read = self.read_request(&client, parameters, now);
                 Err(read.map_or_else(|error| error, |request| must_be_pushed(&request)))
             }
@@ -148,7 +151,7 @@ impl TokenService {
         )))
     }
 
-    fn live_client(&self, id: &ClientId) -> Option<Arc<Client>> {
+    pub(super) fn live_client(&self, id: &ClientId) -> Option<Arc<Client>> {
         let client = self.clients.find_client(id)?;
         client.disabled_at.is_none().then_some(client)
     }
@@ -163,7 +166,7 @@ impl TokenService {
         visit: Visit<'_>,
     ) -> Result<Progress, AuthorizationError> {
         let client = self.client_of(&pending.request)?;
-        let (step, _) = self.step(pending, &client, visit).await?;
+        let (step, consent) = self.step(pending, &client, visit).await?;
         match (step, visit.signed_in) {
             (NextStep::LogIn(reason), _) => Ok(Progress::LogIn(reason)),
             (NextStep::ChooseAccount, _) => Ok(Progress::ChooseAccount),
@@ -179,7 +182,9 @@ impl TokenService {
                     client: &client,
                     request: &pending.request,
                     signed_in,
-                    consent: None,
+                    basis: consent.map_or(GrantBasis::FirstParty, |consent| {
+                        GrantBasis::Remembered(consent.granted_at)
+                    }),
                 };
                 granting.grant(visit.context, visit.now).await
             }
@@ -210,7 +215,7 @@ impl TokenService {
             return self.proceed(pending, visit).await;
         };
         let client = self.client_of(request)?;
-        let (step, earlier) = self.step(pending, &client, visit).await?;
+        let (step, _) = self.step(pending, &client, visit).await?;
         if !matches!(step, NextStep::Consent | NextStep::Grant) {
             return self.proceed(pending, visit).await;
         }
@@ -226,7 +231,10 @@ impl TokenService {
             client: &client,
             request,
             signed_in,
-            consent: Some(agreed.joined_with(earlier.as_ref(), &client)),
+            basis: GrantBasis::Agreed {
+                consent: agreed,
+                client_since: client.created_at,
+            },
         };
         granting.grant(visit.context, visit.now).await
     }
@@ -279,7 +287,8 @@ impl TokenService {
         context: &RequestContext,
         now: Timestamp,
     ) -> Result<AuthorizationResponse, AuthorizationError> {
-        if let Some(digest) = self.pushed_digest(request)
+        // A request that is sealed in its name costs nothing to refuse again.
+        if let Some(PushedName::Stored(digest)) = request.pushed_as
             && !self.accounts.store.discard_pushed_request(digest).await?
         {
             return Err(AuthorizationError::Shown(used_request_uri()));
@@ -326,8 +335,8 @@ struct Granting<'a> {
     client: &'a Client,
     request: &'a AuthorizationRequest,
     signed_in: &'a SignedIn,
-    /// What the person has agreed to just now.
-    consent: Option<Consent>,
+    /// What allows it.
+    basis: GrantBasis,
 }
 
 impl Granting<'_> {
@@ -362,8 +371,8 @@ impl Granting<'_> {
             },
             login: login.id,
             idle_expires_at: accounts.login_policy.idle_expiry(now),
-            consent: self.consent,
-            pushed: service.pushed_digest(request),
+            basis: self.basis,
+            pushed: request.pushed_as,
         };
         let origin = Origin {
             actor: Actor::User(user.id),
@@ -380,6 +389,13 @@ impl Granting<'_> {
             )),
             CodeGranting::LoginOver => Ok(Progress::LogIn(LoginReason::NobodyIs)),
             CodeGranting::RequestUsed => Err(AuthorizationError::Shown(used_request_uri())),
+            CodeGranting::ConsentChanged if request.is_silent() => {
+                let code = OAuthErrorCode::ConsentRequired;
+                let error = OAuthError::new(code, refusal_description(code));
+                let refused = service.refuse(request, error, context, now);
+                Ok(Progress::Respond(refused.await?))
+            }
+            CodeGranting::ConsentChanged => Ok(Progress::Consent),
         }
     }
 }

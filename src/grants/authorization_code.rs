@@ -202,7 +202,6 @@ impl TokenService {
             return Ok(Err("the browser was signed out"));
         };
         session.terms.expires_at = session.terms.expires_at.min(login.expires_at);
-        session.chain.idle_expires_at = session.chain.idle_expires_at.min(login.expires_at);
         Ok(Ok(()))
     }
 

@@ -6,10 +6,16 @@ use serde::{Deserialize, Serialize};
 use url::form_urlencoded;
 
 use super::TokenService;
+use super::authorization::query_separator;
+use crate::accounts::AccountError;
 use crate::accounts::browser::SignedIn;
+use crate::domain::Timestamp;
+use crate::domain::audit::Origin;
 use crate::domain::client::Client;
 use crate::domain::error::OAuthError;
-use crate::domain::id::ClientId;
+use crate::domain::id::{ClientId, SessionId};
+use crate::domain::ports::StoreError;
+use crate::domain::session::{EndReason, Session};
 
 /// The parameters (§2).
 #[derive(Clone, Debug, Default)]
@@ -32,17 +38,8 @@ pub struct EndSession {
     pub client_id: Option<ClientId>,
     /// Where the person goes afterwards, with the state.
     pub return_to: Option<String>,
-    /// The person whom the hint speaks of.
-    hinted: Option<crate::domain::id::UserId>,
-}
-
-impl EndSession {
-    /// Whether the person need not be asked: the client has shown an ID token of the very person who
-    /// is signed in (§2).
-    #[must_use]
-    pub fn is_vouched_for(&self, signed_in: &SignedIn) -> bool {
-        self.hinted == Some(signed_in.user.id)
-    }
+    /// The session that the hint speaks of.
+    hinted: Option<SessionId>,
 }
 
 impl TokenService {
@@ -89,12 +86,63 @@ impl TokenService {
         Ok(EndSession {
             client_id: client.map(|client| client.id.clone()),
             return_to,
-            hinted: hint.map(|hint| hint.user_id),
+            hinted: hint.and_then(|hint| hint.session),
         })
     }
 
+    /// Whether the person need not be asked: the client has shown an ID token of a session that was
+    /// opened from this very login (§2). One from an earlier login may be old and anybody's by now.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn is_vouched_for(
+        &self,
+        wish: &EndSession,
+        signed_in: &SignedIn,
+    ) -> Result<bool, StoreError> {
+        let session = self.hinted_session(wish).await?;
+        Ok(session.is_some_and(|session| {
+            session.terms.login_id == Some(signed_in.login.id)
+                && session.terms.user_id == signed_in.user.id
+        }))
+    }
+
+    /// Ends what the client has shown an ID token of, where no browser's login stands for it: an app
+    /// that signs people in in a window without cookies wants to be rid of its session all the same.
+    ///
+    /// # Errors
+    /// When the database does not do it.
+    pub async fn end_hinted_session(
+        &self,
+        wish: &EndSession,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<(), AccountError> {
+        let Some(session) = self.hinted_session(wish).await? else {
+            return Ok(());
+        };
+        if session.terms.outlives_login() {
+            return Ok(());
+        }
+        let reason = EndReason::LoggedOut;
+        self.accounts
+            .end_session(&session, reason, origin, now)
+            .await?;
+        Ok(())
+    }
+
+    async fn hinted_session(&self, wish: &EndSession) -> Result<Option<Session>, StoreError> {
+        let Some(id) = wish.hinted else {
+            return Ok(None);
+        };
+        let found = self.accounts.store.find_session(id).await?;
+        Ok(found
+            .map(|stored| stored.session)
+            .filter(|session| wish.client_id.as_ref() == Some(&session.terms.client_id)))
+    }
+
     fn known_client(&self, id: &str) -> Option<Arc<Client>> {
-        self.clients.find_client(&id.parse().ok()?)
+        self.live_client(&id.parse().ok()?)
     }
 }
 
@@ -108,6 +156,5 @@ fn with_state(uri: &str, state: Option<&str>) -> String {
         return uri.to_owned();
     };
     let state: String = form_urlencoded::byte_serialize(state.as_bytes()).collect();
-    let separator = if uri.contains('?') { '&' } else { '?' };
-    format!("{uri}{separator}state={state}")
+    format!("{uri}{}state={state}", query_separator(uri))
 }

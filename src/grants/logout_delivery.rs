@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use futures_util::future::join_all;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use tokio::sync::Semaphore;
 
 use super::GrantError;
 use crate::accounts::trail::Trail;
@@ -27,7 +27,7 @@ use crate::domain::web_url::WebUrl;
 use crate::telemetry::metrics::DeliveryMetrics;
 
 /// How many deliveries are under way at once.
-const AT_ONCE: u32 = 16;
+pub const AT_ONCE: usize = 512;
 /// How long nobody else takes a delivery: longer than a try lasts.
 const LEASE: Duration = Duration::from_secs(15);
 /// How long after each try the next one comes; five tries over ten minutes.
@@ -62,6 +62,8 @@ pub struct LogoutDeliveries {
     pub receivers: Arc<dyn LogoutReceivers>,
     /// Counts the tries.
     pub metrics: DeliveryMetrics,
+    /// Room for [`AT_ONCE`] tries.
+    pub under_way: Arc<Semaphore>,
 }
 
 /// A logout token (§2.4). Without `nonce`, which would make it an ID token.
@@ -78,19 +80,29 @@ struct LogoutClaims<'a> {
 }
 
 impl LogoutDeliveries {
-    /// Tries what is due; answers how many there were.
+    /// Takes up what is due. Each try goes its own way, so that a client that does not answer keeps
+    /// nobody else waiting.
     ///
     /// # Errors
     /// When the database does not answer. What a client does is no error.
-    pub async fn deliver_due(&self, now: Timestamp) -> Result<usize, StoreError> {
-        let due = self
-            .store
-            .claim_deliveries(now, now + LEASE, AT_ONCE)
-            .await?;
-        let tries = due.iter().map(|delivery| self.deliver(delivery, now));
-        let outcomes = join_all(tries).await;
-        outcomes.into_iter().collect::<Result<Vec<_>, _>>()?;
-        Ok(due.len())
+    pub async fn take_up_due(&self, now: Timestamp) -> Result<(), StoreError> {
+        let room = self.under_way.available_permits();
+        let limit = u32::try_from(room).unwrap_or(u32::MAX);
+        if limit == 0 {
+            return Ok(());
+        }
+        let due = self.store.claim_deliveries(now, now + LEASE, limit).await?;
+        for delivery in due {
+            let deliveries = self.clone();
+            tokio::spawn(async move {
+                let _room = deliveries.under_way.acquire().await;
+                if let Err(error) = deliveries.deliver(&delivery, now).await {
+                    // It is due again when the lease is over.
+                    tracing::warn!(%error, "how a delivery ended is not written down");
+                }
+            });
+        }
+        Ok(())
     }
 
     async fn deliver(&self, delivery: &LogoutDelivery, now: Timestamp) -> Result<(), StoreError> {

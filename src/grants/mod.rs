@@ -50,7 +50,7 @@ pub use client_authentication::{ClientCredential, Presentation};
 pub use client_credentials::ClientCredentialsRequest;
 pub use end_session::{EndSession, EndSessionRequest};
 pub use introspection::Introspection;
-pub use logout_delivery::LogoutDeliveries;
+pub use logout_delivery::{AT_ONCE, LogoutDeliveries};
 pub use presented_token::PresentedToken;
 pub use pushed_request::PushedResponse;
 pub use refresh_token::{RefreshOutcome, RefreshRefusal, RefreshRequest, invalid_refresh_token};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokensmith_verify::{Audience, ScopeSet};
 
 use super::access_token::{AccessTokenGrant, Subject};
+use super::id_token::IdTokenGrant;
 use super::{GrantError, RequestContext, TokenResponse, TokenService};
 use crate::domain::Timestamp;
 use crate::domain::audit::{Actor, AuditKind, AuditRecord, Origin};
@@ -304,13 +305,25 @@ impl Refresh<'_> {
                 .tokens
                 .refresh_token(terms.id, generation, &terms.secret);
         service.memory.remember(Arc::clone(terms));
+        // OpenID Connect Core §12.2 leaves it open. Servers that keep the ID token want a fresh one;
+        // for phones, which do not, it would be a second signature each time.
+        let id_token = if terms.scope.contains("openid") && !self.client.is_public() {
+            let grant = IdTokenGrant {
+                session: terms,
+                nonce: None,
+                claims: None,
+                access_token: &access_token,
+            };
+            Some(service.issue_id_token(self.client, grant, self.now)?)
+        } else {
+            None
+        };
         let response = TokenResponse {
             access_token,
             expires_in,
             scope,
             refresh_token: Some(refresh_token),
-            // OpenID Connect Core §12.2 leaves it open; it would be a second signature each time.
-            id_token: None,
+            id_token,
         };
         Ok((response, outcome))
     }

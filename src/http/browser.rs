@@ -60,18 +60,23 @@ const GET_AND_POST: &[Method] = &[Method::GET, Method::HEAD, Method::POST];
 /// Mounts the pages under the path of the issuer.
 pub(super) fn mount(config: &mut web::ServiceConfig) {
     let both = |path| only(path, GET_AND_POST);
-    let post = |path| only(path, &[Method::POST]);
+    // Whoever types the address of a form, or reloads it, sees the page that it is on.
+    let form = |path| {
+        both(path)
+            .route(web::get().to(account::to_account))
+            .route(web::head().to(account::to_account))
+    };
     config
+        // Without HEAD, which must change nothing: a visit here may be granted a code, or sign
+        // somebody out.
         .service(
-            both("/oauth/authorize")
+            only("/oauth/authorize", &[Method::GET, Method::POST])
                 .route(web::get().to(authorize::get))
-                .route(web::head().to(authorize::get))
                 .route(web::post().to(authorize::post)),
         )
         .service(
-            both("/oauth/logout")
+            only("/oauth/logout", &[Method::GET, Method::POST])
                 .route(web::get().to(logout::begin))
-                .route(web::head().to(logout::begin))
                 .route(web::post().to(logout::begin_by_post)),
         )
         .service(
@@ -99,9 +104,9 @@ pub(super) fn mount(config: &mut web::ServiceConfig) {
                 .route(web::post().to(logout::post)),
         )
         .service(readable("/account", account::get))
-        .service(post("/account/profile").route(web::post().to(account::profile)))
-        .service(post("/account/password").route(web::post().to(account::password)))
-        .service(post("/account/consents").route(web::post().to(account::consents)))
+        .service(form("/account/profile").route(web::post().to(account::profile)))
+        .service(form("/account/password").route(web::post().to(account::password)))
+        .service(form("/account/consents").route(web::post().to(account::consents)))
         .service(
             both("/account/devices")
                 .route(web::get().to(devices::get))

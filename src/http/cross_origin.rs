@@ -1,5 +1,5 @@
 //! Which endpoints the script of any web page may call (CORS, Fetch §3.3): those that act by what is
-//! in the request and never by a cookie (RFC 10017 §8).
+//! in the request and never by a cookie (RFC 9700 §2.6).
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};

@@ -68,7 +68,7 @@ async fn change_password(
     let terms = &person.session.terms;
     let on = PersonOn {
         user: terms.user_id,
-        device: terms.signed_in_on(),
+        staying: terms.signed_in_on().into(),
     };
     let now = endpoints.clock.now();
     endpoints
@@ -158,7 +158,9 @@ async fn end_all(
     let terms = &person.session.terms;
     let sessions = SessionsOf {
         user: terms.user_id,
-        except: which.except.map(|Except::Current| terms.signed_in_on()),
+        except: which
+            .except
+            .map(|Except::Current| terms.signed_in_on().into()),
     };
     let now = endpoints.clock.now();
     endpoints

@@ -28,7 +28,7 @@ const SCOPES: [&str; 6] = [
 ];
 
 /// The metadata of this server.
-pub(super) fn document(issuer: &Issuer) -> Published {
+pub(super) fn document(issuer: &Issuer, signup: bool) -> Published {
     let methods = ClientAuthMethod::ALL.map(ClientAuthMethod::as_str);
     // RFC 7662 §2.1: who asks about tokens has to prove who it is.
     let confidential: Vec<&str> = ClientAuthMethod::ALL
@@ -52,6 +52,10 @@ pub(super) fn document(issuer: &Issuer) -> Published {
         .chain(["at_hash", "sid"])
         .chain(PersonClaim::ALL.map(PersonClaim::as_str))
         .collect();
+    let prompts: Vec<&str> = Prompt::VALUES
+        .into_iter()
+        .filter(|value| signup || *value != "create")
+        .collect();
     let document = json!({
         "issuer": issuer.as_str(),
         "token_endpoint": issuer.endpoint("/oauth/token"),
@@ -74,7 +78,7 @@ pub(super) fn document(issuer: &Issuer) -> Published {
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256"],
         "acr_values_supported": ACR_VALUES,
-        "prompt_values_supported": Prompt::VALUES,
+        "prompt_values_supported": prompts,
         "claim_types_supported": ["normal"],
         "claims_supported": claims,
         "claims_parameter_supported": true,

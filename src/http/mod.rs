@@ -92,7 +92,7 @@ impl Endpoints {
         metrics: Metrics,
         surroundings: Surroundings,
     ) -> Self {
-        let metadata = metadata::document(&service.issuer);
+        let metadata = metadata::document(&service.issuer, service.signup);
         let jwks_cache_control = published::cache_control(surroundings.jwks_max_age);
         let pages = browser::Pages::new(surroundings.brand, &service.issuer);
         let clock = Arc::clone(&administration.clock);

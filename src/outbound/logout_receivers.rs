@@ -100,14 +100,13 @@ impl LogoutReceivers for HttpLogoutReceivers {
 
 /// §2.8: 200, or for the sake of frameworks 204, is success, and 400 a token that was not accepted.
 fn outcome(status: StatusCode) -> Result<(), DeliveryFailure> {
-    let may_pass = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS];
     let number = status.as_u16();
     if status.is_success() {
         Ok(())
-    } else if status.is_client_error() && !may_pass.contains(&status) {
+    } else if [StatusCode::BAD_REQUEST, StatusCode::GONE].contains(&status) {
         Err(DeliveryFailure::Refused(number))
     } else if status.is_redirection() {
-        // Often a page for the time of maintenance. A logout that is lost costs more than a few
+        // Often a page for the time of maintenance, as 404 and 403 may be during a deployment. A logout that is lost costs more than a few
         // more requests, so it is tried again.
         let text = format!("the receiver redirects ({number}), which is not followed");
         Err(DeliveryFailure::Failed(text))

@@ -170,7 +170,7 @@ impl Replica {
         let mut trouble = Trouble::new("cannot tell clients that sessions are over");
         loop {
             ticks.tick().await;
-            trouble.note(&deliveries.deliver_due(self.clock.now()).await);
+            trouble.note(&deliveries.take_up_due(self.clock.now()).await);
         }
     }
 

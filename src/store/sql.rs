@@ -204,12 +204,13 @@ statements! {
          (SELECT 1 FROM users WHERE users.id = sessions.user_id AND users.disabled_at IS NULL)";
     END_SESSION =
         "UPDATE sessions SET ended_at = $2, end_reason = $3 WHERE id = $1 AND ended_at IS NULL \
-         RETURNING client_id, user_id";
-    /// For clients that want to be told.
+         RETURNING client_id, user_id, created_at";
+    /// For clients that want to be told, and were there when the session began.
     ENQUEUE_LOGOUT_DELIVERY =
         "INSERT INTO logout_deliveries (session_id, client_id, user_id, tries, due_at, created_at) \
          SELECT $1, c.id, $3, 0, $4, $4 FROM clients c \
          WHERE c.id = $2 AND c.receives_logouts = 1 AND c.deleted_at IS NULL \
+         AND c.created_at <= $5 \
          ON CONFLICT (session_id) DO NOTHING";
     /// All sessions of a person but one, and but those of one login; the id of none is empty. In the
     /// order in which every transition takes rows of sessions.
@@ -246,6 +247,9 @@ statements! {
         "UPDATE logins SET secret = $3, auth_time = $4, amr = $5, device = $6, address = $7, \
          last_seen_at = $8, idle_expires_at = $9, expires_at = $10 \
          WHERE id = $1 AND user_id = $2 AND ended_at IS NULL";
+    /// A copy of the cookie is worth nothing afterwards.
+    RENEW_SECRET =
+        "UPDATE logins SET secret = $3 WHERE id = $1 AND user_id = $2 AND ended_at IS NULL";
     FIND_LOGIN =
         "SELECT id AS login_id, user_id, secret, auth_time, amr, device, address, \
          created_at AS login_created_at, last_seen_at, idle_expires_at, expires_at, ended_at \
@@ -300,6 +304,10 @@ statements! {
     INSERT_PUSHED_REQUEST =
         "INSERT INTO pushed_requests (digest, client_id, request, expires_at) \
          VALUES ($1, $2, $3, $4)";
+    /// The one answer to a pushed request that has no row of its own.
+    KEEP_IN_MIND_AS_ANSWERED =
+        "INSERT INTO pushed_requests (digest, client_id, request, expires_at) \
+         VALUES ($1, $2, '', $3) ON CONFLICT (digest) DO NOTHING";
     FIND_PUSHED_REQUEST =
         "SELECT digest, client_id, request, expires_at FROM pushed_requests WHERE digest = $1";
     /// The one answer to a pushed request.
@@ -313,8 +321,9 @@ statements! {
     /// Nobody else takes them until then.
     CLAIM_LOGOUT_DELIVERIES =
         "UPDATE logout_deliveries SET tries = tries + 1, due_at = $2 WHERE due_at <= $1 \
-         AND session_id IN (SELECT session_id FROM logout_deliveries WHERE due_at <= $1 \
-         ORDER BY due_at LIMIT $3) RETURNING session_id, client_id, user_id, tries, created_at";
+         AND session_id IN (SELECT session_id FROM (SELECT session_id, due_at, ROW_NUMBER() \
+         OVER (PARTITION BY client_id ORDER BY due_at) AS place FROM logout_deliveries \
+         WHERE due_at <= $1) waiting WHERE place <= $4 ORDER BY due_at LIMIT $3) RETURNING session_id, client_id, user_id, tries, created_at";
     POSTPONE_LOGOUT_DELIVERY = "UPDATE logout_deliveries SET due_at = $2 WHERE session_id = $1";
     FINISH_LOGOUT_DELIVERY = "DELETE FROM logout_deliveries WHERE session_id = $1";
 

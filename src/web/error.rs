@@ -25,6 +25,8 @@ pub enum PageProblem {
     UnknownApp,
     /// The page was open for too long, or has been used before.
     ExpiredPage,
+    /// The form belongs to a login that is no longer the one in this browser.
+    StaleForm,
     /// The page was opened in another browser.
     OtherBrowser,
     /// The browser does not keep cookies.
@@ -76,7 +78,7 @@ impl Page for ErrorPage<'_> {
             wait: wait.map(|wait| t.error.wait.with(&t.time.wait(wait))),
             leads_to_account: matches!(
                 self.problem,
-                PageProblem::NotFound | PageProblem::SignUpClosed
+                PageProblem::NotFound | PageProblem::SignUpClosed | PageProblem::StaleForm
             ),
             page: self,
         };

@@ -50,6 +50,8 @@ pub enum LoginProblem {
     Busy,
     /// The browser did not send the cookie back.
     NoCookies,
+    /// The app wants to go on with another person than the one who is signed in.
+    OtherAccount,
 }
 
 #[derive(Template)]
@@ -121,7 +123,10 @@ impl LoginPage<'_> {
                 )
             }
             Some(
-                LoginProblem::TooManyAttempts { .. } | LoginProblem::Busy | LoginProblem::NoCookies,
+                LoginProblem::TooManyAttempts { .. }
+                | LoginProblem::Busy
+                | LoginProblem::NoCookies
+                | LoginProblem::OtherAccount,
             )
             | None => (Fault::None, Fault::None),
         }
@@ -135,6 +140,7 @@ impl LoginPage<'_> {
             }
             LoginProblem::Busy => t.common.busy.to_owned(),
             LoginProblem::NoCookies => t.common.no_cookies.to_owned(),
+            LoginProblem::OtherAccount => t.login.another_expected.to_owned(),
             // The fields say it.
             LoginProblem::MissingCredentials => return None,
         })

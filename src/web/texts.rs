@@ -103,6 +103,7 @@ pub(super) struct Login {
     pub(super) new_here: &'static str,
     pub(super) sign_up: &'static str,
     pub(super) wrong_credentials: &'static str,
+    pub(super) another_expected: &'static str,
     pub(super) missing_username: &'static str,
     pub(super) missing_password: &'static str,
 }

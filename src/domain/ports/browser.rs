@@ -2,6 +2,7 @@
 //! session is over.
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 use super::{AuthorizationCode, StoreError, UserChange};
 use crate::domain::Timestamp;
@@ -67,10 +68,35 @@ pub struct CodeGrant {
     pub login: LoginId,
     /// When the login ends unless it is used again.
     pub idle_expires_at: Timestamp,
-    /// What the person has agreed to just now.
-    pub consent: Option<Consent>,
-    /// The pushed request that is answered; it has to be there, and is gone afterwards.
-    pub pushed: Option<RequestDigest>,
+    /// What allows it.
+    pub basis: GrantBasis,
+    /// The pushed request that is answered; it is good for this one answer.
+    pub pushed: Option<PushedName>,
+}
+
+/// What allows a code.
+#[derive(Clone, Debug, PartialEq)]
+pub enum GrantBasis {
+    /// The client is the issuer's own.
+    FirstParty,
+    /// What the person has agreed to just now; added to what is remembered.
+    Agreed {
+        /// The agreement.
+        consent: Consent,
+        /// Since when the client is registered: agreements before that were with another one.
+        client_since: Timestamp,
+    },
+    /// An agreement of this instant; it has to be there still, unchanged.
+    Remembered(Timestamp),
+}
+
+/// How a pushed request is named, and so what tells that it was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PushedName {
+    /// By a row, which is gone afterwards.
+    Stored(RequestDigest),
+    /// By itself, sealed; a row keeps in mind until then that it was answered.
+    Sealed(RequestDigest, Timestamp),
 }
 
 /// What became of a code that was to be given out.
@@ -82,10 +108,12 @@ pub enum CodeGranting {
     LoginOver,
     /// The pushed request was answered before.
     RequestUsed,
+    /// What the person had agreed to was taken back, or changed, in between.
+    ConsentChanged,
 }
 
 /// The keyed digest under which a pushed request is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestDigest(pub [u8; 32]);
 
 /// A request that a client has pushed (RFC 9126).

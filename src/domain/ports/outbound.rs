@@ -15,7 +15,7 @@ pub trait LogoutReceivers: Send + Sync {
 /// Why a token was not delivered, as far as is known.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum DeliveryFailure {
-    /// The receiver does not want it: 4xx other than 408 and 429. The same token will not be wanted
+    /// The receiver does not want it: 400 or 410. The same token will not be wanted
     /// later either.
     #[error("the receiver refused it with status {0}")]
     Refused(u16),

@@ -14,7 +14,7 @@ use crate::domain::id::{ClientId, LoginId, SessionId, UserId};
 use crate::domain::identifier::{EmailAddress, IdentifierKey, Username};
 use crate::domain::password::PasswordHash;
 use crate::domain::rotation::Step;
-use crate::domain::session::{Authentication, Device, Session, SessionEnd};
+use crate::domain::session::{Authentication, Session, SessionEnd, Staying};
 use crate::domain::throttle::{ThrottleKey, ThrottlePolicy};
 use crate::domain::user::{Profile, User};
 
@@ -75,7 +75,7 @@ pub struct PasswordOrder {
     /// there.
     pub replaces: Option<Timestamp>,
     /// Where the person stays signed in.
-    pub keep: Option<Device>,
+    pub keep: Option<Staying>,
     /// How and when the other sessions end.
     pub end: SessionEnd,
 }
@@ -302,7 +302,7 @@ pub trait PeopleStore: Send + Sync {
     async fn end_sessions_of(
         &self,
         user: UserId,
-        except: Option<Device>,
+        except: Option<&Staying>,
         end: SessionEnd,
         record: &AuditRecord,
     ) -> Result<u64, StoreError>;

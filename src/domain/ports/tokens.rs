@@ -111,6 +111,8 @@ pub trait SessionTokens: Send + Sync {
 
     /// A new name for a pushed request, and the digest under which it is stored.
     fn new_request_name(&self) -> Result<(String, RequestDigest), NoEntropy>;
+    /// The digest under which it is kept in mind that a sealed request was answered.
+    fn sealed_request_digest(&self, sealed: &str) -> RequestDigest;
     /// The digest of what looks like the name of a pushed request.
     fn read_request_name(&self, text: &str) -> Option<RequestDigest>;
 

@@ -73,6 +73,25 @@ impl AuthorizationParameters {
         self.one(name).is_err()
     }
 
+    /// A parameter that is there twice although it must not; known ones are named, others not: the
+    /// description goes to the client and into logs.
+    fn find_repeated(&self) -> Option<&'static str> {
+        // RFC 8707 §2 is the one specification that lets a parameter be repeated.
+        let mut places = self.0.iter().enumerate();
+        let is_repeated = |name: &str, place| {
+            let mut earlier = self.0.iter().take(place);
+            name != "resource" && earlier.any(|(other, _)| other == name)
+        };
+        let (_, (name, _)) = places.find(|(place, (name, _))| is_repeated(name, *place))?;
+        Some(match name.as_str() {
+            "acr_values" => "acr_values",
+            "display" => "display",
+            "response_type" => "response_type",
+            "scope" => "scope",
+            _ => "of some name",
+        })
+    }
+
     fn is_too_long(&self) -> bool {
         let bytes = self.iter().map(|(name, value)| name.len() + value.len());
         bytes.sum::<usize>() > MOST_BYTES
@@ -89,6 +108,7 @@ impl TokenService {
     ) -> Result<AuthorizationRequest, AuthorizationError> {
         let mut back = return_address(client, parameters)?;
         self.read_rest(client, parameters, &mut back, now)
+            .and_then(check_size)
             .map_err(|error| AuthorizationError::Redirected(Box::new(back), error))
     }
 
@@ -107,6 +127,10 @@ impl TokenService {
         };
         let text = |name| one(name).map(|value| value.map(ToOwned::to_owned));
         back.state = text("state")?;
+        if let Some(name) = parameters.find_repeated() {
+            let description = format!("the parameter {name} is repeated");
+            return Err(OAuthError::invalid_request(description));
+        }
         back.mode = response_mode(one("response_mode")?)?;
         if parameters.is_too_long() {
             let description = "the parameters are longer than 4096 characters altogether";
@@ -177,6 +201,17 @@ impl TokenService {
             )),
         }
     }
+}
+
+/// Characters that JSON escapes make a request longer than it was, and it has to fit into an address.
+fn check_size(request: AuthorizationRequest) -> Result<AuthorizationRequest, OAuthError> {
+    const MOST_SEALED_BYTES: usize = 5 * 1024;
+    let length = serde_json::to_vec(&request).map_or(usize::MAX, |json| json.len());
+    if length > MOST_SEALED_BYTES {
+        let description = "the parameters take too much room; send less";
+        return Err(OAuthError::invalid_request(description));
+    }
+    Ok(request)
 }
 
 /// Where the answer may go. Until that is known nothing is redirected (RFC 6749 §4.1.2.1).

@@ -88,9 +88,15 @@ impl TokenService {
         browser: &str,
         now: Timestamp,
     ) -> Result<String, GrantError> {
+        // However many pages it takes: what counts from the request on, such as `max_age`, is asked
+        // for again after this.
+        let began = match errand {
+            Errand::Authorize(pending) => pending.request.started_at,
+            Errand::Manage(_) | Errand::SignOut(..) => now,
+        };
         let bound = Bound {
             browser: browser.to_owned(),
-            expires_at: now + LIFETIME,
+            expires_at: began + LIFETIME,
             errand,
         };
         let plain = serde_json::to_vec(&bound).map_err(GrantError::Claims)?;
@@ -112,13 +118,43 @@ impl TokenService {
         let bound: Bound<Errand> = plain
             .and_then(|plain| serde_json::from_slice(&plain).ok())
             .ok_or(StaleErrand::Over)?;
-        if now >= bound.expires_at {
-            return Err(StaleErrand::Over);
-        }
+        bound.check(browser, now)
+    }
+}
+
+impl<E> Bound<E> {
+    fn check(self, browser: Option<&str>, now: Timestamp) -> Result<E, StaleErrand> {
         // The name is sealed, so nobody learns it by trying.
-        if browser != Some(bound.browser.as_str()) {
+        if browser != Some(self.browser.as_str()) {
             return Err(StaleErrand::OtherBrowser);
         }
-        Ok(bound.errand)
+        if now >= self.expires_at {
+            return Err(StaleErrand::Over);
+        }
+        Ok(self.errand)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_errand_is_good_for_its_time_in_its_browser() {
+        let end = Timestamp::UNIX_EPOCH + LIFETIME;
+        let checked = |browser: Option<&str>, now| {
+            let bound = Bound {
+                browser: "b".to_owned(),
+                expires_at: end,
+                errand: 1,
+            };
+            bound.check(browser, now)
+        };
+        let just_before = end - TimeDelta::milliseconds(1);
+        assert_eq!(checked(Some("b"), just_before), Ok(1));
+        assert_eq!(checked(Some("b"), end), Err(StaleErrand::Over));
+        for other in [None, Some(""), Some("a"), Some("B")] {
+            assert_eq!(checked(other, just_before), Err(StaleErrand::OtherBrowser));
+        }
     }
 }

@@ -94,13 +94,17 @@ impl AuthorizationResponse {
         query.extend_pairs(&self.parameters);
         let query = query.finish();
         let uri = &self.redirect_uri;
-        let separator = match uri.split_once('?') {
-            None => "?",
-            Some((_, "")) => "",
-            Some((_, own)) if own.ends_with('&') => "",
-            Some(_) => "&",
-        };
-        format!("{uri}{separator}{query}")
+        format!("{uri}{}{query}", query_separator(uri))
+    }
+}
+
+/// What stands between a URI and a parameter that is added to it; its own query stays as it is.
+pub(in crate::grants) fn query_separator(uri: &str) -> &'static str {
+    match uri.split_once('?') {
+        None => "?",
+        Some((_, "")) => "",
+        Some((_, own)) if own.ends_with('&') => "",
+        Some(_) => "&",
     }
 }
 

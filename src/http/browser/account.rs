@@ -7,7 +7,8 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 
-use super::answer::{Permissions, page, redirect};
+use super::answer::{Permissions, page, redirect, with_cookie};
+use super::login::login_cookie;
 use super::page_error::PageError;
 use super::visitor::{Visitor, posted, visit};
 use crate::accounts::AccountError;
@@ -17,7 +18,6 @@ use crate::domain::client::Client;
 use crate::domain::consent::Consent;
 use crate::domain::id::ClientId;
 use crate::domain::ports::{ClientDirectory, PasswordError};
-use crate::domain::session::Device;
 use crate::domain::user::{InvalidProfile, Profile};
 use crate::http::Endpoints;
 use crate::http::error::ApiError;
@@ -72,6 +72,16 @@ pub(in crate::http) async fn get(
             ..Said::default()
         };
         show(&visitor, person, said).await
+    })
+    .await
+}
+
+pub(in crate::http) async fn to_account(
+    endpoints: web::Data<Endpoints>,
+    request: HttpRequest,
+) -> HttpResponse {
+    visit(&endpoints, &request, async |visitor| {
+        redirect(&visitor.pages().path("/account"))
     })
     .await
 }
@@ -143,16 +153,18 @@ pub(in crate::http) async fn password(
             current,
             new: form.value("new_password").unwrap_or_default(),
         };
+        let accounts = &visitor.endpoints.service.accounts;
+        let (staying, proof) = accounts.stay_in(person.browser())?;
         let on = PersonOn {
             user: person.user.id,
-            device: Device::Browser(person.login.id),
+            staying,
         };
-        let accounts = &visitor.endpoints.service.accounts;
         let changed = accounts
             .change_password(on, change, visitor.context.address, visitor.now)
             .await;
         let Err(error) = changed else {
-            return redirect(&visitor.pages().path("/account?done=password"));
+            let response = redirect(&visitor.pages().path("/account?done=password"))?;
+            return with_cookie(response, &login_cookie(&visitor, &proof));
         };
         let (status, problem) = match &error {
             AccountError::WrongPassword => {

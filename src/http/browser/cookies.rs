@@ -28,11 +28,12 @@ pub(super) struct CookieNames {
 impl CookieNames {
     pub(super) fn new(base: &str, is_secure: bool) -> Self {
         let prefix = if is_secure { "__Host-" } else { "" };
-        let harmless = |letter: char| match letter {
-            letter if letter.is_ascii_alphanumeric() => letter,
-            _ => '-',
+        // One to one, so that no two paths share a name.
+        let harmless = |byte: u8| match byte {
+            byte if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+            byte => format!("_{byte:02x}"),
         };
-        let suffix: String = base.chars().map(harmless).collect();
+        let suffix: String = base.bytes().map(harmless).collect();
         Self {
             browser: format!("{prefix}tokensmith-browser{suffix}"),
             login: format!("{prefix}tokensmith-login{suffix}"),
@@ -96,8 +97,9 @@ mod tests {
     fn cookies_are_bound_to_the_host_and_to_tls_and_told_apart_by_path() {
         let login = |base, is_secure| CookieNames::new(base, is_secure).login;
         assert_eq!(login("", true), "__Host-tokensmith-login");
-        assert_eq!(login("/auth", true), "__Host-tokensmith-login-auth");
-        assert_eq!(login("/a;b/ü", true), "__Host-tokensmith-login-a-b--");
+        assert_eq!(login("/auth", true), "__Host-tokensmith-login_2fauth");
+        assert_ne!(login("/a/b", true), login("/a-b", true));
+        assert_eq!(login("/;", true), "__Host-tokensmith-login_2f_3b");
         assert_eq!(login("", false), "tokensmith-login");
     }
 }

@@ -8,6 +8,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use super::account::{Done, DoneQuery, shown_name, signed_in_form};
 use super::answer::{Permissions, page, redirect, with_cookie};
 use super::cookies::Jar;
+use super::login::login_cookie;
 use super::page_error::PageError;
 use super::visitor::{Visitor, posted, visit};
 use crate::accounts::browser::SignedIn;
@@ -45,39 +46,49 @@ pub(in crate::http) async fn post(
         let Some(person) = signed_in_form(&visitor, &form)? else {
             return redirect(&visitor.pages().path("/login?to=devices"));
         };
-        let which = match form.value("end") {
-            Some("others") => EndOnPage::Others,
+        match form.value("end") {
+            Some("others") => end_others(&visitor, person).await,
             Some(id) => {
                 let id: SessionId = id.parse().map_err(|_| PageError::stale_form())?;
-                EndOnPage::One(id.0)
+                end(&visitor, person, id.0).await
             }
-            None => return Err(PageError::stale_form()),
-        };
-        end(&visitor, person, which).await
+            None => Err(PageError::stale_form()),
+        }
     })
     .await
 }
 
+/// Ends one device, or one app on it.
 async fn end(
     visitor: &Visitor<'_>,
     person: &SignedIn,
-    which: EndOnPage,
+    id: [u8; 16],
 ) -> Result<HttpResponse, PageError> {
     let accounts = &visitor.endpoints.service.accounts;
-    accounts
+    let which = EndOnPage::One(id);
+    let ended = accounts
         .end_on_page(person.browser(), which, &visitor.origin(), visitor.now)
         .await?;
     let pages = visitor.pages();
-    if which == EndOnPage::One(person.login.id.0) {
+    if id == person.login.id.0 {
         // This very browser.
         let response = redirect(&pages.path("/logout"))?;
         return with_cookie(response, &Jar::Login.forget(pages));
     }
-    let done = match which {
-        EndOnPage::One(_) => "device",
-        EndOnPage::Others => "others",
-    };
-    redirect(&pages.path(&format!("/account/devices?done={done}")))
+    let done = if ended { "?done=device" } else { "" };
+    redirect(&pages.path(&format!("/account/devices{done}")))
+}
+
+/// Signs the person out everywhere else, and whoever has a copy of this browser's cookie.
+async fn end_others(visitor: &Visitor<'_>, person: &SignedIn) -> Result<HttpResponse, PageError> {
+    let accounts = &visitor.endpoints.service.accounts;
+    let (staying, proof) = accounts.stay_in(person.browser())?;
+    let which = EndOnPage::Others(staying);
+    accounts
+        .end_on_page(person.browser(), which, &visitor.origin(), visitor.now)
+        .await?;
+    let response = redirect(&visitor.pages().path("/account/devices?done=others"))?;
+    with_cookie(response, &login_cookie(visitor, &proof))
 }
 
 async fn show(

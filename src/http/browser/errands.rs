@@ -9,11 +9,14 @@ use super::answer::{Permissions, page, redirect, respond, with_cookie};
 use super::cookies::Jar;
 use super::page_error::{PageError, authorization_failed};
 use super::visitor::Visitor;
+use crate::accounts::browser::SignedIn;
 use crate::domain::authorization::{AuthorizationRequest, LoginReason};
 use crate::domain::client::Client;
 use crate::grants::{AccountPlace, AuthorizationError, Errand, PendingRequest, Progress};
 use crate::http::observe::Caller;
-use crate::web::{App, ConsentPage, Frame, Language, LoginPage, SignUpPage, SignUpProblems};
+use crate::web::{
+    App, ConsentPage, Frame, Language, LoginPage, LoginProblem, SignUpPage, SignUpProblems,
+};
 
 /// What a client is called on pages, and where it takes the person back to.
 pub(super) struct AppView {
@@ -54,7 +57,9 @@ impl AppView {
 /// The host of a redirect URI, or the scheme where that is an app's own.
 fn destination(redirect_uri: &str) -> Option<String> {
     let url = url::Url::parse(redirect_uri).ok()?;
-    let host = url.host_str().filter(|host| !host.is_empty());
+    // Behind a scheme of an app's own anything may stand; only the scheme says whose it is.
+    let is_web = matches!(url.scheme(), "https" | "http");
+    let host = url.host_str().filter(|_| is_web);
     Some(host.unwrap_or(url.scheme()).to_owned())
 }
 
@@ -146,8 +151,10 @@ impl<'v, 'a> Stop<'v, 'a> {
                     .map_err(|error| PageError::internal(error.to_string()))?,
             ),
         };
-        let name = fresh.as_ref().or(self.visitor.browser.as_ref());
-        let name = name.map(String::as_str).unwrap_or_default();
+        let name = fresh
+            .as_ref()
+            .or(self.visitor.browser.as_ref())
+            .ok_or_else(PageError::no_cookies)?;
         let sealed = service.seal_errand(&self.errand, name, *now)?;
         let cookie = fresh.map(|name| Jar::Browser.keep(&endpoints.pages, &name, None));
         Ok((sealed, cookie))
@@ -235,12 +242,25 @@ impl<'v, 'a> Stop<'v, 'a> {
         typed: &Typed<'_>,
     ) -> Result<HttpResponse, PageError> {
         let signed_in = self.visitor.signed_in.as_ref();
-        let again = signed_in.filter(|_| reason == LoginReason::TooLongAgo);
+        // The hint may speak of somebody else.
+        let is_meant = |person: &&SignedIn| {
+            let name = person.user.username.to_string();
+            typed.username.is_empty() || typed.username == name
+        };
+        let again = signed_in
+            .filter(|_| reason == LoginReason::TooLongAgo)
+            .filter(is_meant);
         let username = match again {
             Some(person) if typed.username.is_empty() => person.user.username.to_string(),
             _ => typed.username.to_string(),
         };
-        self.show_log_in(&username, again.is_some(), None, typed)
+        let other = (reason == LoginReason::SomebodyElseIs).then_some(LoginProblem::OtherAccount);
+        let typed = Typed {
+            username: typed.username.clone(),
+            problem: typed.problem.or(other),
+            status: typed.status,
+        };
+        self.show_log_in(&username, again.is_some(), None, &typed)
     }
 
     fn choose_page(&self) -> Result<HttpResponse, PageError> {
@@ -327,7 +347,7 @@ impl<'v, 'a> Stop<'v, 'a> {
 #[derive(Default)]
 pub(super) struct Typed<'t> {
     pub(super) username: std::borrow::Cow<'t, str>,
-    pub(super) problem: Option<crate::web::LoginProblem>,
+    pub(super) problem: Option<LoginProblem>,
     pub(super) status: Option<StatusCode>,
 }
 

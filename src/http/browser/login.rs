@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use actix_web::cookie::Cookie;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
@@ -29,15 +30,8 @@ use crate::web::LoginProblem;
 pub(super) struct Link {
     /// What somebody is here for, sealed.
     pub(super) request: Option<String>,
-    /// The page of the account to go to; one of ours, never an address.
-    to: Option<Place>,
-}
-
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Place {
-    Account,
-    Devices,
+    /// The name of the page of the account to go to; never an address.
+    to: Option<String>,
 }
 
 impl Link {
@@ -51,9 +45,9 @@ impl Link {
         if let Some(sealed) = &link.request {
             return Stop::open(visitor, sealed);
         }
-        let place = match link.to {
-            Some(Place::Devices) => AccountPlace::Devices,
-            Some(Place::Account) | None => AccountPlace::Profile,
+        let place = match link.to.as_deref() {
+            Some("devices") => AccountPlace::Devices,
+            _ => AccountPlace::Profile,
         };
         Ok(Stop::new(visitor, Errand::Manage(place)))
     }
@@ -67,7 +61,12 @@ pub(in crate::http) async fn get(
     link: LinkQuery,
 ) -> HttpResponse {
     visit(&endpoints, &request, async |visitor| {
-        Link::stop(link, &visitor)?.go_on().await
+        let mut stop = Link::stop(link, &visitor)?;
+        if let Errand::Authorize(pending) = &mut stop.errand {
+            // Whoever comes here from the sign-up page has an account.
+            pending.request.prompt.create = false;
+        }
+        stop.go_on().await
     })
     .await
 }
@@ -118,13 +117,15 @@ async fn log_in(stop: Stop<'_, '_>, form: &Form) -> Result<HttpResponse, PageErr
     let visitor = stop.visitor;
     let client = stop.client()?;
     let accounts = &visitor.endpoints.service.accounts;
-    let username = form.value("username").unwrap_or_default();
+    // Keyboards of phones add a space.
+    let identifier = form.value("username").map(str::trim);
+    let username = identifier.unwrap_or_default();
     let password = form
         .value("password")
         .map(str::to_owned)
         .map(Zeroizing::new);
     let credentials = Credentials {
-        identifier: form.value("username"),
+        identifier: identifier.filter(|name| !name.is_empty()),
         password: password.as_ref().map(|password| password.as_str()),
         client: client.as_deref(),
         address: visitor.context.address,
@@ -214,15 +215,20 @@ pub(super) async fn arrive_signed_in(
     stop: Stop<'_, '_>,
     fresh: FreshLogin,
 ) -> Result<HttpResponse, PageError> {
-    let endpoints = stop.visitor.endpoints;
-    let lifetime = endpoints.service.accounts.login_policy.lifetime;
-    let lifetime = lifetime.to_std().unwrap_or(Duration::ZERO);
-    let cookie = Jar::Login.keep(&endpoints.pages, &fresh.cookie, Some(lifetime));
-    let frame = stop.frame();
+    let cookie = login_cookie(stop.visitor, &fresh.cookie);
+    let (frame, request) = (stop.frame(), stop.visitor.request);
     let arrived = arrive(stop, Some(fresh.signed_in)).await;
     // The cookie from before is dead, so whoever cannot go on is signed in all the same.
-    let response = arrived.unwrap_or_else(|error| error.into_response(&frame));
+    let response = arrived.unwrap_or_else(|error| error.into_response(&frame, request));
     with_cookie(response, &cookie)
+}
+
+/// The proof of a login, for as long as that can live.
+pub(super) fn login_cookie(visitor: &Visitor<'_>, proof: &str) -> Cookie<'static> {
+    let endpoints = visitor.endpoints;
+    let lifetime = endpoints.service.accounts.login_policy.lifetime;
+    let lifetime = lifetime.to_std().unwrap_or(Duration::ZERO);
+    Jar::Login.keep(&endpoints.pages, proof, Some(lifetime))
 }
 
 /// Goes on as somebody who is signed in.

@@ -116,10 +116,17 @@ fn sealed_wish(visitor: &Visitor<'_>, sealed: &str) -> Result<EndSession, PageEr
 }
 
 async fn go_on(visitor: &Visitor<'_>, wish: EndSession) -> Result<HttpResponse, PageError> {
-    match &visitor.signed_in {
-        None => signed_out(visitor, &wish),
-        Some(person) if wish.is_vouched_for(person) => sign_out(visitor, person, &wish).await,
-        Some(person) => ask(visitor, person, wish),
+    let service = &visitor.endpoints.service;
+    let Some(person) = &visitor.signed_in else {
+        service
+            .end_hinted_session(&wish, &visitor.origin(), visitor.now)
+            .await?;
+        return signed_out(visitor, &wish);
+    };
+    if service.is_vouched_for(&wish, person).await? {
+        sign_out(visitor, person, &wish).await
+    } else {
+        ask(visitor, person, wish)
     }
 }
 

@@ -61,11 +61,8 @@ impl PageError {
 
     /// A form that does not carry what the page was given.
     pub(super) const fn stale_form() -> Self {
-        Self::new(
-            StatusCode::BAD_REQUEST,
-            PageProblem::ExpiredPage,
-            "stale_form",
-        )
+        let problem = PageProblem::StaleForm;
+        Self::new(StatusCode::BAD_REQUEST, problem, "stale_form")
     }
 
     /// A browser that keeps no cookies.

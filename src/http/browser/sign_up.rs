@@ -113,7 +113,8 @@ async fn sign_up(stop: Stop<'_, '_>, form: &Form) -> Result<HttpResponse, PageEr
 
 /// What was typed, or what is wrong with each field of it.
 fn read(form: &Form) -> Result<(Registration, &str), SignUpProblems<'_>> {
-    let username = match form.value("username") {
+    let username = form.value("username").map(str::trim);
+    let username = match username.filter(|text| !text.is_empty()) {
         None => Err(UsernameProblem::Missing),
         Some(text) => text
             .parse::<Username>()

@@ -243,12 +243,12 @@ impl Builder<'_> {
     fn parameters(&self, path: &Path, operation: &Operation) -> Vec<ParameterView> {
         let parameters = path.parameters.iter().chain(&operation.parameters);
         parameters
-            .flat_map(|parameter| self.parameter(self.contract.parameter(parameter)))
+            .flat_map(|parameter| self.parameter(&self.contract.parameter(parameter)))
             .collect()
     }
 
     /// An object in a query stands for its members: each is a parameter of its own (`explode`).
-    fn parameter(&self, parameter: Parameter) -> Vec<ParameterView> {
+    fn parameter(&self, parameter: &Parameter) -> Vec<ParameterView> {
         let view = |field| ParameterView {
             field,
             place: parameter.place.clone(),

@@ -16,7 +16,7 @@ use crate::domain::ports::{
     PasswordOrder, PeopleStore, Redemption, Rotation, SessionUse, StoreError, StoredCode,
     StoredSession, UserChange, UserCreation,
 };
-use crate::domain::session::{Device, Session, SessionEnd};
+use crate::domain::session::{Session, SessionEnd, Staying};
 use crate::domain::throttle::{ThrottleKey, ThrottlePolicy};
 use crate::domain::user::User;
 use crate::store::transitions::{accounts, audit, logins, sessions};
@@ -190,14 +190,15 @@ impl<D: Database> PeopleStore for SqlStore<D> {
     async fn end_sessions_of(
         &self,
         user: UserId,
-        except: Option<Device>,
+        except: Option<&Staying>,
         end: SessionEnd,
         record: &AuditRecord,
     ) -> Result<u64, StoreError> {
+        let except = except.cloned();
         let record = self.proven(record);
         run!(
             self.write,
-            sessions::end_sessions_of(user, except, end, &record)
+            sessions::end_sessions_of(user, except.as_ref(), end, &record)
         )
     }
 

@@ -10,7 +10,7 @@ use crate::domain::id::UserId;
 use crate::domain::identifier::{EmailAddress, IdentifierKey};
 use crate::domain::password::PasswordHash;
 use crate::domain::ports::{Account, NewUser, PasswordOrder, UserChange, UserCreation};
-use crate::domain::session::{Device, SessionEnd};
+use crate::domain::session::{Device, SessionEnd, Staying};
 use crate::domain::user::{User, identifiers};
 use crate::store::connection::{Connection, Param};
 use crate::store::error::StatementError;
@@ -220,7 +220,7 @@ pub(in crate::store) async fn set_password(
     if changed == 0 {
         return unchanged_or_gone(connection, order.user).await;
     }
-    end_all(connection, order.user, order.keep, order.end).await?;
+    end_all(connection, order.user, order.keep.as_ref(), order.end).await?;
     audit::record(connection, record).await?;
     Ok(UserChange::Changed)
 }
@@ -254,18 +254,22 @@ async fn unchanged_or_gone(connection: &mut impl Connection, id: UserId) -> Outc
 pub(super) async fn end_all(
     connection: &mut impl Connection,
     user: UserId,
-    except: Option<Device>,
+    except: Option<&Staying>,
     end: SessionEnd,
 ) -> Outcome<(u64, u64)> {
     let id = user.0.as_slice();
     connection
         .execute(sql::DELETE_UNUSED_CODES_OF_USER, &[id.into()])
         .await?;
-    let (session, login) = match &except {
+    let (session, login) = match except.map(|staying| &staying.device) {
         None => (NO_ID, NO_ID),
         Some(Device::App(session)) => (session.0.as_slice(), NO_ID),
         Some(Device::Browser(login)) => (NO_ID, login.0.as_slice()),
     };
+    if let Some(secret) = except.and_then(|staying| staying.secret.as_ref()) {
+        let params = [login.into(), id.into(), secret.0.as_slice().into()];
+        connection.execute(sql::RENEW_SECRET, &params).await?;
+    }
     let params = [id.into(), login.into(), rows::milliseconds(end.at).into()];
     let logins = connection.execute(sql::END_LOGINS_OF_USER, &params).await?;
     let params = [id.into(), session.into(), login.into()];

@@ -12,8 +12,8 @@ use crate::domain::consent::Consent;
 use crate::domain::device::DeviceLabel;
 use crate::domain::id::{ClientId, LoginId, SessionId, UserId};
 use crate::domain::ports::{
-    CodeGrant, CodeGranting, LoginEnd, LogoutDelivery, PushedRequest, RequestDigest, SignIn,
-    SignInOutcome, StoredLogin, UserChange,
+    AuthorizationCode, CodeGrant, CodeGranting, GrantBasis, LoginEnd, LogoutDelivery, PushedName,
+    PushedRequest, RequestDigest, SignIn, SignInOutcome, StoredLogin, UserChange,
 };
 use crate::domain::session::SessionEnd;
 use crate::domain::user::Profile;
@@ -198,17 +198,54 @@ pub(in crate::store) async fn grant_code(
     if connection.execute(sql::USE_LOGIN, &params).await? == 0 {
         return Ok(CodeGranting::LoginOver);
     }
-    if let Some(digest) = grant.pushed
-        && !discard_pushed_request(connection, digest).await?
-    {
+    if !is_allowed(connection, grant).await? {
+        return Ok(CodeGranting::ConsentChanged);
+    }
+    if !use_pushed_request(connection, grant).await? {
         return Ok(CodeGranting::RequestUsed);
     }
-    if let Some(consent) = &grant.consent {
-        remember_consent(connection, consent).await?;
+    if let GrantBasis::Agreed {
+        consent,
+        client_since,
+    } = &grant.basis
+    {
+        let earlier = find_consent(connection, consent.user_id, &consent.client_id).await?;
+        let joined = consent.clone().joined_with(earlier.as_ref(), *client_since);
+        remember_consent(connection, &joined).await?;
     }
     insert_code(connection, &grant.code).await?;
     audit::record(connection, record).await?;
     Ok(CodeGranting::Granted)
+}
+
+/// Whether an agreement that is relied on is still the one that was read. The account's row is locked,
+/// so nobody takes it back meanwhile.
+async fn is_allowed(connection: &mut impl Connection, grant: &CodeGrant) -> Outcome<bool> {
+    let GrantBasis::Remembered(granted_at) = grant.basis else {
+        return Ok(true);
+    };
+    let AuthorizationCode {
+        user_id, client_id, ..
+    } = &grant.code;
+    let consent = find_consent(connection, *user_id, client_id).await?;
+    Ok(consent.is_some_and(|consent| consent.granted_at == granted_at))
+}
+
+/// Uses the name of a pushed request up. `false` when that was done before.
+async fn use_pushed_request(connection: &mut impl Connection, grant: &CodeGrant) -> Outcome<bool> {
+    match grant.pushed {
+        None => Ok(true),
+        Some(PushedName::Stored(digest)) => discard_pushed_request(connection, digest).await,
+        Some(PushedName::Sealed(digest, expires_at)) => {
+            let params = [
+                digest.0.as_slice().into(),
+                grant.code.client_id.as_str().into(),
+                rows::milliseconds(expires_at).into(),
+            ];
+            let kept = connection.execute(sql::KEEP_IN_MIND_AS_ANSWERED, &params);
+            Ok(kept.await? > 0)
+        }
+    }
 }
 
 // --- Consents ----------------------------------------------------------------------------------
@@ -257,9 +294,7 @@ pub(in crate::store) async fn withdraw_consent(
     connection
         .execute(sql::LOCK_USER, &[user.0.as_slice().into()])
         .await?;
-    if connection.execute(sql::WITHDRAW_CONSENT, &params).await? == 0 {
-        return Ok(false);
-    }
+    let withdrawn = connection.execute(sql::WITHDRAW_CONSENT, &params).await?;
     connection
         .execute(sql::DELETE_UNUSED_CODES_FOR_CLIENT, &params)
         .await?;
@@ -267,7 +302,11 @@ pub(in crate::store) async fn withdraw_consent(
         .fetch(sql::LIST_SESSIONS_OF_CLIENT, &params)
         .await?;
     let sessions = people::session_ids(&sessions)?;
-    end_each(connection, &sessions, end).await?;
+    // Also without an agreement: whoever takes it back twice wants the client out.
+    let ended = end_each(connection, &sessions, end).await?;
+    if withdrawn + ended == 0 {
+        return Ok(false);
+    }
     audit::record(connection, record).await?;
     Ok(true)
 }
@@ -344,10 +383,13 @@ pub(in crate::store) async fn claim_deliveries(
     until: Timestamp,
     limit: u32,
 ) -> Outcome<Vec<LogoutDelivery>> {
+    /// So many of one client at a time: one that does not answer must not keep others waiting.
+    const MOST_OF_ONE_CLIENT: i64 = 32;
     let params = [
         rows::milliseconds(now).into(),
         rows::milliseconds(until).into(),
         i64::from(limit).into(),
+        MOST_OF_ONE_CLIENT.into(),
     ];
     let claimed = connection
         .fetch(sql::CLAIM_LOGOUT_DELIVERIES, &params)

@@ -8,7 +8,7 @@ use crate::domain::consent::REMEMBERED_FOR;
 use crate::domain::device::DeviceLabel;
 use crate::domain::id::{SessionId, UserId};
 use crate::domain::ports::{Rotation, SessionUse, StoredSession};
-use crate::domain::session::{Device, Session, SessionEnd};
+use crate::domain::session::{Session, SessionEnd, Staying};
 use crate::domain::throttle::ThrottlePolicy;
 use crate::store::connection::{Columns, Connection};
 use crate::store::error::StatementError;
@@ -117,11 +117,12 @@ pub(super) async fn end_one(
         end.reason.as_str().into(),
     ];
     let ended = connection.fetch(sql::END_SESSION, &params).await?;
-    let whose = ended
-        .first()
-        .map(|row| Ok::<_, StatementError>((row.text("client_id")?, row.bytes("user_id")?)));
+    let whose = ended.first().map(|row| {
+        let began = row.integer("created_at")?;
+        Ok::<_, StatementError>((row.text("client_id")?, row.bytes("user_id")?, began))
+    });
     drop(ended);
-    let Some((client, user)) = whose.transpose()? else {
+    let Some((client, user, began)) = whose.transpose()? else {
         return Ok(false);
     };
     let params = [
@@ -129,6 +130,7 @@ pub(super) async fn end_one(
         client.as_str().into(),
         user.as_slice().into(),
         rows::milliseconds(end.at).into(),
+        began.into(),
     ];
     connection
         .execute(sql::ENQUEUE_LOGOUT_DELIVERY, &params)
@@ -152,7 +154,7 @@ pub(super) async fn end_each(
 pub(in crate::store) async fn end_sessions_of(
     connection: &mut impl Connection,
     user: UserId,
-    except: Option<Device>,
+    except: Option<&Staying>,
     end: SessionEnd,
     record: &AuditRecord,
 ) -> Outcome<u64> {
@@ -222,16 +224,18 @@ pub(in crate::store) async fn sweep(
 ) -> Outcome<Option<SessionId>> {
     /// Codes stay for a day after their end, to notice one that is used again.
     const CODES_STAY: chrono::TimeDelta = chrono::TimeDelta::days(1);
+    // What lives for minutes comes in greater numbers than sessions do.
+    let short_lived = i64::from(limit) * 10;
     let limit = i64::from(limit);
     let over = rows::milliseconds(over_before);
     let codes_over = rows::milliseconds(over_before - CODES_STAY);
-    let params = [codes_over.into(), limit.into()];
+    let params = [codes_over.into(), short_lived.into()];
     connection.execute(sql::DELETE_OLD_CODES, &params).await?;
     let longest = ThrottlePolicy::ACCOUNT
         .memory
         .max(ThrottlePolicy::ADDRESS.memory);
     let attempts_over = rows::milliseconds(over_before - longest);
-    let params = [attempts_over.into(), limit.into()];
+    let params = [attempts_over.into(), short_lived.into()];
     connection
         .execute(sql::DELETE_OLD_ATTEMPTS, &params)
         .await?;
@@ -241,7 +245,7 @@ pub(in crate::store) async fn sweep(
         (sql::DELETE_OLD_PUSHED_REQUESTS, over),
         (sql::DELETE_OLD_CONSENTS, consents_over),
     ] {
-        let params = [before.into(), limit.into()];
+        let params = [before.into(), short_lived.into()];
         connection.execute(statement, &params).await?;
     }
     let after = after.as_ref().map_or(NO_ID, |id| id.0.as_slice());

@@ -203,6 +203,7 @@ pub(super) fn refused_pages(text: &str) -> Vec<Sample<'_>> {
         LoginProblem::TooManyAttempts { wait },
         LoginProblem::Busy,
         LoginProblem::NoCookies,
+        LoginProblem::OtherAccount,
     ] {
         let problem = Some(problem);
         pages.push(sample(
@@ -251,6 +252,7 @@ pub(super) fn refused_pages(text: &str) -> Vec<Sample<'_>> {
     for problem in [
         PageProblem::UnknownApp,
         PageProblem::ExpiredPage,
+        PageProblem::StaleForm,
         PageProblem::OtherBrowser,
         PageProblem::CookiesNeeded,
         PageProblem::NotFound,

@@ -66,6 +66,8 @@ pub(in crate::web) static DE: Texts = Texts {
         cancel: "Abbrechen",
         new_here: "Neu hier?",
         sign_up: "Konto anlegen",
+        another_expected: "Die App erwartet ein anderes Konto als das angemeldete. Melden Sie sich mit \
+                        diesem an, oder brechen Sie ab.",
         wrong_credentials: "Benutzername und Passwort passen nicht zusammen. Bitte prüfen Sie \
                             beides und versuchen Sie es noch einmal.",
         missing_username: "Geben Sie Ihren Benutzernamen oder Ihre E-Mail-Adresse ein",
@@ -290,13 +292,18 @@ fn problem(problem: PageProblem) -> Explained {
             "Zu Ihrer Sicherheit ist die Zeit für die Anmeldung begrenzt. Gehen Sie zurück zur \
              App und beginnen Sie von vorn.",
         ),
+        PageProblem::StaleForm => (
+            "Es wurde nichts geändert",
+            "Seit diese Seite geöffnet wurde, hat sich in diesem Browser jemand an- oder abgemeldet. \
+             Öffnen Sie Ihr Konto noch einmal und wiederholen Sie, was Sie tun wollten.",
+        ),
         PageProblem::OtherBrowser => (
             "Sie haben woanders angefangen",
             "Diese Anmeldung begann in einem anderen Browser oder in einem privaten Fenster. Gehen \
              Sie zurück zur App und beginnen Sie in diesem Browser von vorn.",
         ),
         PageProblem::CookiesNeeded => (
-            "Cookies sind ausgeschaltet",
+            "Es fehlt ein Cookie",
             "Wir brauchen ein Cookie, damit Ihre Anmeldung sicher ist. Erlauben Sie Cookies für \
              diese Seite, gehen Sie zurück zur App und beginnen Sie von vorn.",
         ),

@@ -61,6 +61,8 @@ pub(in crate::web) static EN: Texts = Texts {
         cancel: "Cancel",
         new_here: "New here?",
         sign_up: "Create an account",
+        another_expected: "The app expects another account than the one that is signed in. Sign in \
+                        with that one, or cancel.",
         wrong_credentials: "That username and password do not match. Check both and try again.",
         missing_username: "Enter your username or email",
         missing_password: "Enter your password",
@@ -276,13 +278,18 @@ fn problem(problem: PageProblem) -> Explained {
             "For your security, you have a limited time to sign in. Go back to the app and start \
              again.",
         ),
+        PageProblem::StaleForm => (
+            "Nothing was changed",
+            "Since this page was opened, somebody has signed in or out in this browser. Open your \
+             account again and repeat what you wanted to do.",
+        ),
         PageProblem::OtherBrowser => (
             "You started somewhere else",
             "This page belongs to a sign-in that began in another browser or a private window. Go \
              back to the app and start again in this browser.",
         ),
         PageProblem::CookiesNeeded => (
-            "Cookies are switched off",
+            "A cookie is missing",
             "We need a cookie to keep your sign-in safe. Allow cookies for this site, then go \
              back to the app and start again.",
         ),

@@ -156,9 +156,31 @@ impl TestApp {
         further: &[(&str, &str)],
     ) -> Callback {
         let request = AuthorizationRequest::of(client).with_all(further);
-        let mut page = self.authorize(person, &request).await;
+        self.callback_in_browser(person, user, &request).await
+    }
+
+    /// As [`Self::code_in_browser`], for any request.
+    pub(crate) async fn callback_in_browser(
+        &self,
+        person: &mut Person,
+        user: &TestUser,
+        request: &AuthorizationRequest,
+    ) -> Callback {
+        let page = self.authorize(person, request).await;
+        let redirect_uri = request.parameter("redirect_uri");
+        self.go_through(person, user, page, redirect_uri).await
+    }
+
+    /// As [`Self::code_in_browser`], from the page on that a request has led to.
+    pub(crate) async fn go_through(
+        &self,
+        person: &mut Person,
+        user: &TestUser,
+        mut page: Page,
+        redirect_uri: &str,
+    ) -> Callback {
         for _ in 0..PAGES {
-            if let Some(callback) = Callback::from_page(&page, request.parameter("redirect_uri")) {
+            if let Some(callback) = Callback::from_page(&page, redirect_uri) {
                 return callback;
             }
             page = if let Some(location) = page.location() {

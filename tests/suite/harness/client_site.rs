@@ -58,6 +58,7 @@ impl ClientSite {
                 .route("/callback", web::post().to(come_back_with_form))
                 .route("/logged-out", web::get().to(come_back))
                 .route("/backchannel", web::post().to(take_logout_token))
+                .route("/logo.svg", web::get().to(show_logo))
                 .default_service(web::to(show_page))
         });
         let server = server.workers(1).disable_signals();
@@ -84,6 +85,11 @@ impl ClientSite {
         format!("{}/logged-out", self.address)
     }
 
+    /// The app's logo.
+    pub(crate) fn logo(&self) -> String {
+        format!("{}/logo.svg", self.address)
+    }
+
     /// Where the service sends logout tokens.
     pub(crate) fn backchannel(&self) -> String {
         format!("{}/backchannel", self.address)
@@ -102,6 +108,11 @@ impl ClientSite {
             (!arrivals.is_empty()).then(|| arrivals.remove(0))
         })
         .await
+    }
+
+    /// The browsers that came back and were not asked for yet.
+    pub(crate) fn arrivals(&self) -> Vec<Arrival> {
+        std::mem::take(&mut self.seen.arrivals.lock().unwrap())
     }
 
     /// The first logout token that was not asked for yet. Waits for one.
@@ -171,6 +182,12 @@ async fn take_logout_token(seen: web::Data<Seen>, form: web::Form<Fields>) -> Ht
     known.extend(tokens.map(|(_, token)| token));
     let status = seen.backchannel_status.load(Ordering::Relaxed);
     HttpResponse::build(StatusCode::from_u16(status).unwrap()).finish()
+}
+
+async fn show_logo() -> HttpResponse {
+    HttpResponse::Ok().content_type("image/svg+xml").body(
+        r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="9" fill="#0a7d55"/><path d="M9 23V9h8a4.5 4.5 0 0 1 0 9H9m8 0 6 5" fill="none" stroke="#fff" stroke-width="3"/></svg>"##,
+    )
 }
 
 async fn show_page(seen: web::Data<Seen>, request: HttpRequest) -> HttpResponse {

@@ -88,7 +88,15 @@ impl Contract {
         };
         let operation = here.iter().find(|operation| operation.method == *wanted);
         let status = reply.status.as_u16();
+        let is_page = reply.header("content-type").starts_with("text/html");
         let everywhere = match (here.is_empty(), operation, status) {
+            (true, _, 404) if is_page => self.check_body(
+                &json!({ "$ref": "#/components/schemas/Page" }),
+                method,
+                reply,
+            ),
+            // Whoever opens the issuer itself is sent to the account.
+            (true, _, 303) if path.trim_end_matches('/') == base => Ok(()),
             (true, _, 404) | (false, _, 405) => self.check_body(
                 &json!({ "$ref": "#/components/schemas/Error" }),
                 method,

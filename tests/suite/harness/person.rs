@@ -6,8 +6,9 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode};
 use url::Url;
 
-use super::TestApp;
+use super::contract::{Contract, Documented};
 use super::html::{Button, Document, Element, Form};
+use super::{Reply, TestApp};
 
 /// Where a cross-site request comes from.
 const ELSEWHERE: &str = "https://elsewhere.example";
@@ -20,6 +21,8 @@ pub(crate) struct Person {
     issuer: Url,
     /// Where it is reached: the issuer may be an `https` address with a proxy before the service.
     address: Url,
+    /// Whether the answers are those of the service, which keeps to the contract.
+    is_at_service: bool,
     http: reqwest::Client,
 }
 
@@ -70,6 +73,8 @@ pub(crate) struct Page {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) text: String,
+    /// As in [`Reply::documented`].
+    pub(crate) documented: Option<Documented>,
 }
 
 impl Visit {
@@ -112,7 +117,11 @@ impl Visit {
 impl Person {
     /// A browser that has never been at the service.
     pub(crate) fn new(app: &TestApp) -> Self {
-        Self::at(&app.issuer, &app.address)
+        let is_at_service = true;
+        Self {
+            is_at_service,
+            ..Self::at(&app.issuer, &app.address)
+        }
     }
 
     fn at(issuer: &str, address: &str) -> Self {
@@ -123,6 +132,7 @@ impl Person {
             cookies: Vec::new(),
             issuer: issuer.parse().unwrap(),
             address: address.parse().unwrap(),
+            is_at_service: false,
             http: http.build().unwrap(),
         }
     }
@@ -202,7 +212,7 @@ impl Person {
         self.send(visit).await
     }
 
-    /// Sends a request and keeps the cookies of the answer.
+    /// Sends a request, keeps the cookies of the answer, and holds it against the contract.
     pub(crate) async fn send(&mut self, visit: Visit) -> Page {
         let url = self.issuer.join(&visit.url).unwrap();
         let mut headers = self.headers(&visit, &url);
@@ -213,6 +223,7 @@ impl Person {
                 headers.insert(name, value.parse().unwrap());
             }
         }
+        let method = visit.method.clone();
         let request = self.http.request(visit.method, self.reached_at(&url));
         let request = match &visit.form {
             Some(form) => request.form(form),
@@ -222,11 +233,24 @@ impl Person {
         for header in response.headers().get_all("set-cookie") {
             self.keep(Cookie::parse(header.to_str().unwrap(), &url), &url);
         }
-        Page {
-            url,
+        let mut reply = Reply {
             status: response.status(),
             headers: response.headers().clone(),
             text: response.text().await.unwrap(),
+            documented: None,
+        };
+        if self.is_at_service {
+            let base = self.issuer.path().trim_end_matches('/');
+            reply.documented = Contract::committed()
+                .check(base, (&method, url.path()), &reply)
+                .unwrap_or_else(|error| panic!("{method} {url}: {error}: {}", reply.text));
+        }
+        Page {
+            url,
+            status: reply.status,
+            headers: reply.headers,
+            text: reply.text,
+            documented: reply.documented,
         }
     }
 

@@ -29,13 +29,9 @@ pub(super) struct Session {
     http: reqwest::Client,
 }
 
-/// What the driver says when it cannot do something.
-#[derive(Debug)]
-pub(super) struct Failure {
-    /// One of the specification's codes, such as `no such element`.
-    pub(super) error: String,
-    pub(super) message: String,
-}
+/// What the driver says when it cannot do something: one of the specification's codes, such as
+/// `no such element`, and more.
+pub(super) type Failure = String;
 
 impl Driver {
     /// # Panics
@@ -87,7 +83,7 @@ impl Driver {
         let opened = call(&http, Method::POST, &url, Some(&wanted)).await;
         let opened = opened.unwrap_or_else(|failure| {
             let said = std::fs::read_to_string(self.home.join("output")).unwrap_or_default();
-            panic!("{HOW_TO_INSTALL}; it does not start: {failure:?}\n{said}")
+            panic!("{HOW_TO_INSTALL}; it does not start: {failure}\n{said}")
         });
         let id = opened["sessionId"].as_str().unwrap();
         let url = format!("{url}/{id}");
@@ -200,11 +196,7 @@ async fn call(
     if success {
         return Ok(value);
     }
-    let text = |name: &str| value[name].as_str().unwrap_or_default().to_owned();
-    Err(Failure {
-        error: text("error"),
-        message: text("message"),
-    })
+    Err(format!("{}: {}", value["error"], value["message"]))
 }
 
 /// Where the search path has a program.

@@ -1,6 +1,7 @@
 //! `openapi.yaml` says what the service does: no more, and no less. Beyond these tests, every
 //! answer that any test reads is held against it.
 
+mod browser;
 mod people;
 
 use std::collections::BTreeSet;
@@ -15,6 +16,7 @@ use crate::harness::contract::{Contract, Documented, Operation};
 use crate::harness::login::claims;
 use crate::harness::{Database, TestApp, on_every_database, wait};
 
+use browser::Visitors;
 use people::People;
 
 const PEM: &str = include_str!("../../../src/crypto/vault/fixtures/p256.pem");
@@ -31,6 +33,7 @@ on_every_database! {
         for (operation, status, request) in scene.cases() {
             provoked.insert(scene.provoke(operation, status, request).await);
         }
+        provoked.extend(scene.provoke_pages(&database).await);
         provoked.extend(scene.provoke_waits().await);
         provoked.extend(scene.provoke_refusals().await);
         match cable {
@@ -46,17 +49,23 @@ on_every_database! {
 }
 
 /// The service with a client, people, a signing key to revoke, and tokens with and without the scope.
+/// People may make accounts, and addresses of clients are known.
 struct Scene {
     app: TestApp,
     client: TestClient,
     administrator: String,
     kid: String,
     people: People,
+    visitors: Visitors,
 }
 
 impl Scene {
     async fn set(database: &Database) -> Self {
-        let app = TestApp::start(database).await;
+        let settings = [
+            ("TOKENSMITH_SIGNUP", "true"),
+            ("TOKENSMITH_TRUSTED_PROXIES", "127.0.0.1"),
+        ];
+        let app = TestApp::start_with(database, &settings).await;
         let client = app.client("orders", &["--scope", "orders:read"]).await;
         let administrator = app.admin_token().await;
         let body = Some(json!({ "alg": "Ed25519" }));
@@ -67,8 +76,10 @@ impl Scene {
         let mut keys = keys["keys"].as_array().unwrap().iter();
         let spare = keys.find(|key| key["alg"] == "Ed25519").unwrap();
         let kid = spare["kid"].as_str().unwrap().to_owned();
+        let people = People::set(&app, database).await;
         Self {
-            people: People::set(&app, database).await,
+            visitors: Visitors::set(&app, &people).await,
+            people,
             app,
             client,
             administrator,
@@ -88,6 +99,7 @@ impl Scene {
     /// What each operation answers, in an order in which one prepares the next.
     fn cases(&self) -> Vec<Case> {
         let mut cases = self.public_cases();
+        cases.extend(self.browser_cases());
         cases.extend(self.people_cases());
         cases.extend(self.client_cases());
         cases.extend(self.key_cases());
@@ -127,6 +139,16 @@ impl Scene {
                 "readMetadata",
                 304,
                 known("/.well-known/oauth-authorization-server"),
+            ),
+            (
+                "readProviderMetadata",
+                200,
+                get("/.well-known/openid-configuration"),
+            ),
+            (
+                "readProviderMetadata",
+                304,
+                known("/.well-known/openid-configuration"),
             ),
             ("readKeySet", 200, get("/.well-known/jwks.json")),
             ("readKeySet", 304, known("/.well-known/jwks.json")),
@@ -217,12 +239,18 @@ impl Scene {
             let unentitled = match scope(&operation) {
                 // A person's token does not administer, whatever its scope.
                 "tokensmith:admin" => [&outsider, &people.tokens.access_token],
+                "openid" => [&people.without_openid; 2],
                 _ => [&people.of_a_third_party; 2],
+            };
+            let of_others = match scope(&operation) {
+                // Any API's will do, but no service's.
+                "openid" => &outsider,
+                _ => &people.for_an_api,
             };
             for (status, request) in [
                 (400, request().bearer_auth("one").bearer_auth("another")),
                 (401, request()),
-                (401, request().bearer_auth(&people.for_an_api)),
+                (401, request().bearer_auth(of_others)),
                 (403, request().bearer_auth(unentitled[0])),
                 (403, request().bearer_auth(unentitled[1])),
             ] {
@@ -236,6 +264,7 @@ impl Scene {
     async fn provoke_outage(&self) -> BTreeSet<Documented> {
         let operations: Vec<Operation<'_>> = with_bearer().collect();
         let mut cases = self.outage_cases();
+        cases.extend(self.browser_outage_cases());
         cases.extend(operations.iter().map(|operation| {
             let token = match scope(operation) {
                 "tokensmith:admin" => &self.administrator,
@@ -395,10 +424,9 @@ fn every_operation_says_what_it_is_and_how_it_succeeds() {
             "{id}"
         );
         let responses = definition["responses"].as_object().unwrap();
-        assert!(
-            responses.keys().any(|status| status.starts_with('2')),
-            "{id}"
-        );
+        // Whoever posts a form is sent on.
+        let succeeds = |status: &String| status.starts_with('2') || status == "303";
+        assert!(responses.keys().any(succeeds), "{id}");
         for response in responses.values() {
             assert!(
                 contract.resolve(response)["description"].is_string(),

@@ -2,8 +2,11 @@
 
 mod admin_api;
 mod audit_log;
+mod browser_login;
 mod command_line;
+mod conformance;
 mod contract;
+mod hostile_browser;
 mod hostile_tokens;
 mod interop;
 mod login;

@@ -163,6 +163,16 @@ async fn every_metric_of_the_operating_guide_exists() {
     let phone = app.phone().await;
     let tokens = app.login(&phone, &app.user("ada").await).await;
     app.refresh(&phone, &tokens.refresh_token, &[]).await;
+    let inside = ["--backchannel-logout-uri", "https://10.0.0.1/told"];
+    let arguments = [&["--public", "--first-party"][..], &inside].concat();
+    let told = app.app_for_people("told", &arguments).await;
+    let tokens = app.login(&told, &app.user("grace").await).await;
+    app.revoke(&told, &tokens.refresh_token).await;
+    wait::until("it was tried to tell the client", || async {
+        let tried = app.metric("tokensmith_logout_deliveries_total", "forbidden");
+        (tried.await > 0.0).then_some(())
+    })
+    .await;
     let metrics = app.get("/metrics").await.text;
     let guide = include_str!("../../../docs/guides/operating.md");
     let names = guide.match_indices("`tokensmith_").map(|(at, _)| {
@@ -208,6 +218,15 @@ async fn development_seeds_a_demo_client_and_prints_lines_to_paste() {
             .await
             .unwrap();
         assert_eq!(reply.status(), 200);
+        let page = text
+            .split_whitespace()
+            .find(|word| word.ends_with("/account,"));
+        let page = page.unwrap().trim_end_matches(',');
+        assert_eq!(page, format!("{url}/account"));
+        // A browser is sent on to the page that asks for name and password.
+        let shown = reqwest::get(page).await.unwrap();
+        assert_eq!(shown.status(), 200);
+        assert!(shown.url().path().ends_with("/login"), "{}", shown.url());
         printed.push(secret.to_owned());
         process.kill().unwrap();
         process.wait().unwrap();

@@ -58,13 +58,46 @@ on_every_database! {
         assert_eq!(metadata["revocation_endpoint_auth_methods_supported"], all);
         let proving = json!(["client_secret_basic", "client_secret_post"]);
         assert_eq!(metadata["introspection_endpoint_auth_methods_supported"], proving);
-        let unknown = app.get("/.well-known/openid-configuration").await;
-        assert_eq!(unknown.error(), (404, "not_found".into()), "it comes with the login pages");
+    }
+}
+
+on_every_database! {
+    async fn openid_connect_clients_find_the_same_document_with_all_that_they_require(database) {
+        let app = TestApp::start(&database).await;
+        let reply = app.get("/.well-known/openid-configuration").await;
+        assert_eq!(reply.header("content-type"), "application/json");
+        assert_eq!(reply.header("access-control-allow-origin"), "*");
+        let known = app.request(Method::GET, "/.well-known/openid-configuration");
+        let known = known.header("if-none-match", reply.header("etag"));
+        assert_eq!(app.send(known).await.status, 304);
+        let document = reply.json();
+        assert_eq!(document, app.get("/.well-known/oauth-authorization-server").await.json());
+        // OpenID Connect Discovery 1.0 §3: required, or recommended.
+        for (name, path) in [
+            ("authorization_endpoint", "/oauth/authorize"),
+            ("token_endpoint", "/oauth/token"),
+            ("userinfo_endpoint", "/oauth/userinfo"),
+            ("jwks_uri", "/.well-known/jwks.json"),
+            ("pushed_authorization_request_endpoint", "/oauth/par"),
+            ("end_session_endpoint", "/oauth/logout"),
+        ] {
+            assert_eq!(document[name], format!("{}{path}", app.issuer), "{name}");
+        }
+        assert_eq!(document["issuer"], app.issuer.as_str());
+        assert_eq!(document["response_types_supported"], json!(["code"]));
+        assert_eq!(document["subject_types_supported"], json!(["public"]));
+        assert_eq!(document["id_token_signing_alg_values_supported"], json!(["RS256"]));
+        let scopes = document["scopes_supported"].as_array().unwrap();
+        assert!(scopes.contains(&json!("openid")), "{scopes:?}");
+        let claims = document["claims_supported"].as_array().unwrap();
+        assert!(claims.contains(&json!("sub")), "{claims:?}");
+        // §3: true when absent.
+        assert_eq!(document["request_uri_parameter_supported"], false);
     }
 }
 
 #[tokio::test]
-async fn an_issuer_with_a_path_has_its_metadata_where_rfc_8414_puts_it() {
+async fn an_issuer_with_a_path_has_its_metadata_where_each_specification_puts_it() {
     let database = Database::sqlite();
     let issuer = "https://login.example.com/auth";
     let app = TestApp::start_with(&database, &[("TOKENSMITH_ISSUER", issuer)]).await;
@@ -77,6 +110,15 @@ async fn an_issuer_with_a_path_has_its_metadata_where_rfc_8414_puts_it() {
         metadata["token_endpoint"],
         "https://login.example.com/auth/oauth/token"
     );
+    // RFC 8414 §3.1 puts the path of the issuer last, OpenID Connect Discovery 1.0 §4.1 first.
+    let discovered = app.get("/auth/.well-known/openid-configuration").await;
+    assert_eq!(discovered.json(), metadata);
+    assert_eq!(
+        metadata["authorization_endpoint"],
+        "https://login.example.com/auth/oauth/authorize"
+    );
+    let elsewhere = app.get("/.well-known/openid-configuration").await;
+    assert_eq!(elsewhere.status, 404);
     assert_eq!(app.get("/auth/.well-known/jwks.json").await.status, 200);
     assert_eq!(app.get("/.well-known/jwks.json").await.status, 404);
     assert_eq!(app.get("/healthz").await.status, 200);

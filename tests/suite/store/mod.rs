@@ -1,5 +1,6 @@
 //! The storage contract, on both databases.
 
+mod browser;
 mod clients;
 mod schema;
 mod sessions;

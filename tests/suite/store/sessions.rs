@@ -18,7 +18,7 @@ use tokensmith::domain::rotation::{
 };
 use tokensmith::domain::session::{
     Authentication, AuthenticationMethod, Device, EndReason, Session, SessionEnd, SessionSecret,
-    SessionTerms,
+    SessionTerms, Staying,
 };
 use tokensmith::domain::throttle::{Attempts, ThrottleKey, ThrottlePolicy};
 use tokensmith::domain::user::Profile;
@@ -34,10 +34,10 @@ const POLICY: RotationPolicy = RotationPolicy {
 };
 
 /// Of no known password.
-const HASH: &str = "$argon2id$v=19$m=64,t=1,p=1$AAAAAAAAAAAAAAAAAAAAAA$\
+pub(super) const HASH: &str = "$argon2id$v=19$m=64,t=1,p=1$AAAAAAAAAAAAAAAAAAAAAA$\
                     AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
-fn user(number: u8, name: &str) -> NewUser {
+pub(super) fn user(number: u8, name: &str) -> NewUser {
     NewUser {
         id: UserId([number; 16]),
         username: name.parse().unwrap(),
@@ -48,14 +48,14 @@ fn user(number: u8, name: &str) -> NewUser {
     }
 }
 
-fn authentication() -> Authentication {
+pub(super) fn authentication() -> Authentication {
     Authentication {
         at: at(0),
         methods: vec![AuthenticationMethod::Password],
     }
 }
 
-fn code(number: u8, user: u8) -> AuthorizationCode {
+pub(super) fn code(number: u8, user: u8) -> AuthorizationCode {
     AuthorizationCode {
         digest: CodeDigest([number; 32]),
         client_id: "phone".parse().unwrap(),
@@ -76,7 +76,7 @@ fn code(number: u8, user: u8) -> AuthorizationCode {
     }
 }
 
-fn session(number: u8, user: u8) -> Session {
+pub(super) fn session(number: u8, user: u8) -> Session {
     let code = code(number, user);
     Session {
         terms: SessionTerms {
@@ -100,7 +100,7 @@ fn session(number: u8, user: u8) -> Session {
     }
 }
 
-async fn issue(store: &dyn Store, code: AuthorizationCode) -> bool {
+pub(super) async fn issue(store: &dyn Store, code: AuthorizationCode) -> bool {
     let login = LoginSuccess {
         code,
         password_changed_at: at(0),
@@ -111,7 +111,7 @@ async fn issue(store: &dyn Store, code: AuthorizationCode) -> bool {
 }
 
 /// Begins a session through a code of the same number.
-async fn begin(store: &dyn Store, number: u8, user: u8) -> Session {
+pub(super) async fn begin(store: &dyn Store, number: u8, user: u8) -> Session {
     assert!(issue(store, code(number, user)).await);
     let session = session(number, user);
     let redeemed = store
@@ -122,12 +122,12 @@ async fn begin(store: &dyn Store, number: u8, user: u8) -> Session {
     session
 }
 
-async fn stored(store: &dyn Store, number: u8) -> Session {
+pub(super) async fn stored(store: &dyn Store, number: u8) -> Session {
     let found = store.find_session(SessionId([number; 16])).await.unwrap();
     found.unwrap().session
 }
 
-fn end(now: DateTime<Utc>, reason: EndReason) -> SessionEnd {
+pub(super) fn end(now: DateTime<Utc>, reason: EndReason) -> SessionEnd {
     SessionEnd { at: now, reason }
 }
 
@@ -429,10 +429,10 @@ on_every_database! {
             begin(&*store, number, 1).await;
         }
         begin(&*store, 9, 2).await;
-        let all_but = Some(Device::App(SessionId([2; 16])));
+        let all_but = Staying::from(Device::App(SessionId([2; 16])));
         let end = end(at(1), EndReason::EndedByUser);
         let ended = store
-            .end_sessions_of(UserId([1; 16]), all_but, end, &record(1))
+            .end_sessions_of(UserId([1; 16]), Some(&all_but), end, &record(1))
             .await
             .unwrap();
         assert_eq!(ended, 3);

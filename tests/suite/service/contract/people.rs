@@ -16,8 +16,8 @@ const NOBODY: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 
 /// Who is there.
 pub(super) struct People {
-    phone: TestClient,
-    ada: TestUser,
+    pub(super) phone: TestClient,
+    pub(super) ada: TestUser,
     /// Ada's on her phone, for this issuer.
     pub(super) tokens: Tokens,
     /// Ada's on another device.
@@ -31,6 +31,8 @@ pub(super) struct People {
     pub(super) for_an_api: String,
     /// Bob's for this issuer in somebody else's app, without a scope for it.
     pub(super) of_a_third_party: String,
+    /// Bob's, narrowed to a scope of an API.
+    pub(super) without_openid: String,
 }
 
 impl People {
@@ -38,13 +40,17 @@ impl People {
         let phone = app.phone().await;
         let (ada, grace) = (app.user("ada").await, app.user("grace").await);
         let bob = app.user("bob").await;
+        let of_bob = app.login(&phone, &bob).await;
+        let narrower = [("scope", "orders:read")];
+        let narrowed = app.refresh(&phone, &of_bob.refresh_token, &narrower).await;
         Self {
             tokens: app
                 .for_account(&phone, &app.login(&phone, &ada).await)
                 .await,
             elsewhere: app.login(&phone, &ada).await,
             of_grace: app.login(&phone, &grace).await,
-            for_an_api: app.login(&phone, &bob).await.access_token,
+            for_an_api: of_bob.access_token,
+            without_openid: Tokens::of(&narrowed).access_token,
             of_a_third_party: token_of_a_third_party(app, database, &bob).await,
             phone,
             ada,
