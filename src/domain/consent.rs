@@ -58,7 +58,9 @@ impl Consent {
             return self;
         };
         let scopes: Vec<&str> = self.scope.iter().chain(earlier.scope.iter()).collect();
-        let members = self.audience.iter().chain(earlier.audience.iter());
+        let further = earlier.audience.iter();
+        let further = further.filter(|member| !self.audience.contains(member));
+        let members = self.audience.iter().chain(further);
         Self {
             // Both are well-formed, so their union is.
             scope: scopes.join(" ").parse().unwrap_or(self.scope.clone()),

@@ -242,9 +242,18 @@ impl Refresh<'_> {
         }
     }
 
+    /// `OpenID` Connect Core §12.2 leaves it open. Servers that keep the ID token want a fresh one;
+    /// for phones, which do not, it would be a second signature each time.
+    fn gets_id_token(&self, terms: &SessionTerms) -> bool {
+        terms.scope.contains("openid") && !self.client.is_public()
+    }
+
     /// Before anything is written: what cannot be granted does not cost the token.
     fn narrow(&self, terms: &SessionTerms) -> Result<(ScopeSet, Audience), GrantError> {
         self.service.check_signer(self.client, self.now)?;
+        if self.gets_id_token(terms) {
+            self.service.check_id_token_signer(&terms.scope, self.now)?;
+        }
         let issuer = self.service.issuer_for_first_party(self.client);
         Ok((
             narrow_scope(self.request.scope, &terms.scope)?,
@@ -305,9 +314,7 @@ impl Refresh<'_> {
                 .tokens
                 .refresh_token(terms.id, generation, &terms.secret);
         service.memory.remember(Arc::clone(terms));
-        // OpenID Connect Core §12.2 leaves it open. Servers that keep the ID token want a fresh one;
-        // for phones, which do not, it would be a second signature each time.
-        let id_token = if terms.scope.contains("openid") && !self.client.is_public() {
+        let id_token = if self.gets_id_token(terms) {
             let grant = IdTokenGrant {
                 session: terms,
                 nonce: None,

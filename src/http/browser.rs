@@ -115,5 +115,6 @@ pub(super) fn mount(config: &mut web::ServiceConfig) {
         )
         .service(readable("/pages.css", assets::style_sheet))
         .service(readable("/form-post.js", assets::form_post))
+        .service(readable("/account.js", assets::account))
         .service(readable("/logo", assets::logo));
 }

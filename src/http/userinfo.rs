@@ -1,7 +1,7 @@
 //! `GET` and `POST /oauth/userinfo` (`OpenID` Connect Core §5.3).
 
 use actix_web::http::header;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 
 use super::Endpoints;
 use super::bearer;
@@ -23,7 +23,11 @@ pub(super) async fn post(
     request: HttpRequest,
     form: Result<Form, ApiError>,
 ) -> Result<HttpResponse, ApiError> {
-    let form = form.ok();
+    // A body that is no form says nothing (§5.3.1); one that is must be in order.
+    let is_form = request
+        .content_type()
+        .eq_ignore_ascii_case("application/x-www-form-urlencoded");
+    let form = if is_form { Some(form?) } else { None };
     let in_form = form.as_ref().and_then(|form| form.value("access_token"));
     let token = match (bearer::token(&request), in_form) {
         (Ok(token), None) | (Err(BearerError::Missing), Some(token)) => token,

@@ -9,6 +9,10 @@ use super::{Frame, Page};
 use crate::domain::Timestamp;
 use crate::domain::password::UnacceptablePassword;
 
+/// Has the pages of an account loaded anew that a browser kept for the way back. Without it they work
+/// as well. Served at `{base}/account.js`.
+pub const ACCOUNT_SCRIPT: &str = include_str!("../../templates/account.js");
+
 /// The page on which people look after their account.
 ///
 /// Every form has the hidden field `csrf`, and posts besides

@@ -9,6 +9,7 @@
 //! | `{base}/pages.css?v={style_version}` | [`style_sheet`] |
 //! | `{base}/logo?v={style_version}` | [`Brand::icon`] |
 //! | `{base}/form-post.js`, [`FormPostPage`] only | [`FORM_POST_SCRIPT`] |
+//! | `{base}/account.js`, [`AccountPage`] and [`DevicesPage`] only | [`ACCOUNT_SCRIPT`] |
 
 mod account;
 mod app;
@@ -28,8 +29,8 @@ mod tests;
 mod texts;
 
 pub use account::{
-    AccountPage, ConnectedApp, Notice, PasswordChangeProblem, ProfileField, ProfileProblem,
-    ProfileView,
+    ACCOUNT_SCRIPT, AccountPage, ConnectedApp, Notice, PasswordChangeProblem, ProfileField,
+    ProfileProblem, ProfileView,
 };
 pub use app::App;
 pub use brand::{Brand, BrandColor, InvalidBrandColor, Logo};

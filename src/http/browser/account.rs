@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
+use chrono::TimeDelta;
 use serde::Deserialize;
 
-use super::answer::{Permissions, page, redirect, with_cookie};
+use super::answer::{Permissions, page, redirect, with_cookie, with_retry_after};
 use super::login::login_cookie;
 use super::page_error::PageError;
 use super::visitor::{Visitor, posted, visit};
@@ -189,7 +190,12 @@ pub(in crate::http) async fn password(
             status: Some(status),
             ..Said::default()
         };
-        show(&visitor, person, said).await
+        let response = show(&visitor, person, said).await?;
+        Ok(match &error {
+            AccountError::TooManyAttempts(wait) => with_retry_after(response, *wait),
+            AccountError::Password(_) => with_retry_after(response, TimeDelta::zero()),
+            _ => response,
+        })
     })
     .await
 }
@@ -275,7 +281,7 @@ async fn show(
         apps: connected(&clients),
     };
     let status = said.status.unwrap_or(StatusCode::OK);
-    page(&shown, &visitor.frame(), status, &Permissions::default())
+    page(&shown, &visitor.frame(), status, &Permissions::OF_ACCOUNT)
 }
 
 /// The agreements with clients that are still there.

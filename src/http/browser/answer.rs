@@ -4,6 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::cookie::Cookie;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
+use chrono::TimeDelta;
 
 use super::page_error::PageError;
 use crate::domain::authorization::ResponseMode;
@@ -20,11 +21,18 @@ pub(super) struct Permissions<'a> {
     pub(super) forms_lead_to: Option<&'a str>,
     /// The origin of a client's logo.
     pub(super) image: Option<&'a str>,
-    /// Whether it runs the script of this origin that submits a form.
+    /// Whether it runs a script of this origin.
     pub(super) script: bool,
 }
 
 impl Permissions<'_> {
+    /// Of the pages of the account.
+    pub(super) const OF_ACCOUNT: Self = Self {
+        forms_lead_to: None,
+        image: None,
+        script: true,
+    };
+
     /// Content Security Policy Level 3. No inline script, no inline style, no frame around it.
     fn policy(&self) -> String {
         let image = self.image.map(|url| format!(" {url}")).unwrap_or_default();
@@ -120,6 +128,13 @@ pub(super) fn respond(
         });
     }
     Ok(response)
+}
+
+/// Says when to come again (RFC 9110 §10.2.3); a second at least.
+pub(super) fn with_retry_after(mut response: HttpResponse, wait: TimeDelta) -> HttpResponse {
+    let seconds = HeaderValue::from(wait.num_seconds().max(0) + 1);
+    response.headers_mut().insert(header::RETRY_AFTER, seconds);
+    response
 }
 
 /// Adds a cookie to a response.

@@ -1,11 +1,11 @@
-//! What the pages load: one style sheet, one script, one logo. Their addresses carry a version, so
+//! What the pages load: one style sheet, two scripts, one logo. Their addresses carry a version, so
 //! browsers may keep them.
 
 use actix_web::http::header::{self, HeaderName};
 use actix_web::{HttpResponse, web};
 
 use crate::http::Endpoints;
-use crate::web::FORM_POST_SCRIPT;
+use crate::web::{ACCOUNT_SCRIPT, FORM_POST_SCRIPT};
 
 const KEEP: (HeaderName, &str) = (header::CACHE_CONTROL, "public, max-age=31536000, immutable");
 const NO_SNIFFING: (HeaderName, &str) = (header::X_CONTENT_TYPE_OPTIONS, "nosniff");
@@ -21,12 +21,20 @@ pub(super) async fn style_sheet(endpoints: web::Data<Endpoints>) -> HttpResponse
 }
 
 pub(super) async fn form_post() -> HttpResponse {
+    script(FORM_POST_SCRIPT)
+}
+
+pub(super) async fn account() -> HttpResponse {
+    script(ACCOUNT_SCRIPT)
+}
+
+fn script(text: &'static str) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, "text/javascript; charset=utf-8"))
         .insert_header(NO_SNIFFING)
         // Its address has no version.
         .insert_header((header::CACHE_CONTROL, "public, max-age=300"))
-        .body(FORM_POST_SCRIPT)
+        .body(text)
 }
 
 pub(super) async fn logo(endpoints: web::Data<Endpoints>) -> HttpResponse {

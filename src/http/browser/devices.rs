@@ -112,7 +112,7 @@ async fn show(
         notice,
         now: visitor.now,
     };
-    let permissions = Permissions::default();
+    let permissions = Permissions::OF_ACCOUNT;
     page(&shown, &visitor.frame(), StatusCode::OK, &permissions)
 }
 

@@ -5,10 +5,11 @@ use std::time::Duration;
 use actix_web::cookie::Cookie;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
+use chrono::TimeDelta;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::answer::{redirect, with_cookie};
+use super::answer::{redirect, with_cookie, with_retry_after};
 use super::cookies::Jar;
 use super::errands::{Stop, Typed, path_of};
 use super::page_error::PageError;
@@ -175,24 +176,17 @@ async fn log_in(stop: Stop<'_, '_>, form: &Form) -> Result<HttpResponse, PageErr
         Err(AccountError::TooManyAttempts(wait)) => {
             let problem = LoginProblem::TooManyAttempts { wait };
             let response = again(problem, StatusCode::TOO_MANY_REQUESTS, "blocked")?;
-            Ok(with_retry_after(response, wait.num_seconds() + 1))
+            Ok(with_retry_after(response, wait))
         }
         Err(AccountError::Password(PasswordError::Busy)) => {
             let response = again(LoginProblem::Busy, StatusCode::SERVICE_UNAVAILABLE, "busy")?;
-            Ok(with_retry_after(response, 1))
+            Ok(with_retry_after(response, TimeDelta::zero()))
         }
         Err(error) => {
             metrics.login("error");
             Err(error.into())
         }
     }
-}
-
-fn with_retry_after(mut response: HttpResponse, seconds: i64) -> HttpResponse {
-    use actix_web::http::header;
-    let value = header::HeaderValue::from(seconds);
-    response.headers_mut().insert(header::RETRY_AFTER, value);
-    response
 }
 
 /// Begins the login of somebody who has proved who they are.

@@ -2,11 +2,10 @@
 //! writes the app a line with the code.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use chrono::TimeDelta;
 
-use super::answer::{Permissions, page, redirect};
+use super::answer::{Permissions, page, redirect, with_retry_after};
 use super::visitor::{frame, language};
 use crate::accounts::AccountError;
 use crate::domain::error::OAuthError;
@@ -135,13 +134,12 @@ impl PageError {
         let shown = page(&error, frame, self.status, &Permissions::default());
         let mut response = shown.unwrap_or_else(|_| HttpResponse::new(self.status));
         let wait = match self.problem {
-            PageProblem::Busy => Some(1),
-            PageProblem::TooManyAttempts { wait } => wait.map(|wait| wait.num_seconds() + 1),
+            PageProblem::Busy => Some(TimeDelta::zero()),
+            PageProblem::TooManyAttempts { wait } => wait,
             _ => None,
         };
-        if let Some(seconds) = wait {
-            let seconds = HeaderValue::from(seconds);
-            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        if let Some(wait) = wait {
+            response = with_retry_after(response, wait);
         }
         response.extensions_mut().insert(Outcome {
             code: self.code,

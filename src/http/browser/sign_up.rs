@@ -2,7 +2,9 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
+use chrono::TimeDelta;
 
+use super::answer::with_retry_after;
 use super::errands::{Stop, TypedAccount};
 use super::login::{Link, LinkQuery, arrive_signed_in, sign_in};
 use super::page_error::PageError;
@@ -99,7 +101,12 @@ async fn sign_up(stop: Stop<'_, '_>, form: &Form) -> Result<HttpResponse, PageEr
                 // Nothing that a form can say.
                 _ => return Err(error.into()),
             };
-            return stop.sign_up_page(&typed(status), problems);
+            let response = stop.sign_up_page(&typed(status), problems)?;
+            return Ok(match &error {
+                AccountError::TooManyAttempts(wait) => with_retry_after(response, *wait),
+                AccountError::Password(_) => with_retry_after(response, TimeDelta::zero()),
+                _ => response,
+            });
         }
     };
     let client = stop.client()?;

@@ -166,16 +166,14 @@ async fn a_redirect_is_not_followed() {
 
 #[tokio::test]
 async fn what_the_receiver_does_not_want_is_told_from_what_may_pass() {
-    for (status, refused) in [
-        ("400 Bad Request", 400),
-        ("404 Not Found", 404),
-        ("410 Gone", 410),
-    ] {
+    for (status, refused) in [("400 Bad Request", 400), ("410 Gone", 410)] {
         let receiver = Receiver::with_status(status).await;
         let outcome = deliver_at_home(&receiver).await;
         assert_eq!(outcome, Err(DeliveryFailure::Refused(refused)));
     }
-    for status in ["408 T", "429 T", "500 E", "503 U", "599 X"] {
+    for status in [
+        "403 F", "404 N", "408 T", "429 T", "500 E", "503 U", "599 X",
+    ] {
         let receiver = Receiver::with_status(status).await;
         let text = failed(deliver_at_home(&receiver).await);
         let number = &status[..3];

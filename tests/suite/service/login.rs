@@ -343,3 +343,29 @@ on_every_database! {
         app.login(&phone, &ada).await;
     }
 }
+
+on_every_database! {
+    async fn a_server_gets_an_id_token_at_each_refresh_and_a_phone_at_login_only(database) {
+        let app = TestApp::start(&database).await;
+        let ada = app.user("ada").await;
+        let phone = app.phone().await;
+        let server = app.app_for_people("server", &["--first-party"]).await;
+        for (client, is_server) in [(&phone, false), (&server, true)] {
+            let code = app.code(client, &ada).await;
+            let login = app.redeem(client, &code, VERIFIER).await;
+            let first = claims(login.json()["id_token"].as_str().unwrap());
+            let tokens = Tokens::of(&login);
+            let refreshed = app.refresh(client, &tokens.refresh_token, &[]).await.json();
+            assert_eq!(refreshed["id_token"].is_string(), is_server);
+            if is_server {
+                // OpenID Connect Core section 12.2: the same person and login, without a nonce.
+                let second = claims(refreshed["id_token"].as_str().unwrap());
+                for name in ["iss", "sub", "aud", "auth_time", "sid"] {
+                    assert_eq!(second[name], first[name], "{name}");
+                }
+                assert!(second["nonce"].is_null());
+                assert_ne!(second["at_hash"], first["at_hash"]);
+            }
+        }
+    }
+}

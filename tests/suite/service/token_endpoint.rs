@@ -124,7 +124,7 @@ on_every_database! {
 
         let reply = app.get("/oauth/token").await;
         assert_eq!(reply.error(), (405, "invalid_request".into()));
-        assert_eq!(reply.header("allow"), "POST");
+        assert_eq!(reply.header("allow"), "POST, OPTIONS");
     }
 }
 

@@ -22,6 +22,8 @@ const UNREADABLE: &str = "a=%";
 pub(super) struct Visitors {
     /// Somebody else's app.
     shop: TestClient,
+    /// A web site with a secret: what it pushes is kept.
+    site: TestClient,
     /// Somebody who does what there is to do.
     walter: TestUser,
     /// The header of a browser in which somebody else is signed in throughout.
@@ -39,6 +41,7 @@ impl Visitors {
         let cookies = cookies.map(|cookie| format!("{}={}", cookie.name, cookie.value));
         Self {
             shop: app.app_for_people("shop", &arguments).await,
+            site: app.app_for_people("site", &[]).await,
             walter: app.user("walter").await,
             cookies: cookies.collect::<Vec<_>>().join("; "),
         }
@@ -86,8 +89,12 @@ impl Scene {
             ("showDevices", 200, signed_in("/account/devices")),
             ("showDevices", 303, get("/account/devices")),
             ("showLogout", 200, signed_in("/logout")),
+            ("visitProfile", 303, get("/account/profile")),
+            ("visitPassword", 303, get("/account/password")),
+            ("visitConsents", 303, get("/account/consents")),
             ("readPageStyle", 200, get("/pages.css")),
             ("readFormPostScript", 200, get("/form-post.js")),
+            ("readAccountScript", 200, get("/account.js")),
             ("readLogo", 200, get("/logo")),
         ]
     }
@@ -275,8 +282,9 @@ impl Scene {
 
     /// What is answered while the database is away, to whoever says to be signed in.
     pub(super) fn browser_outage_cases(&self) -> Vec<Case> {
-        let asks = AuthorizationRequest::of(&self.people.phone).without("client_id");
-        let mut cases = vec![("pushRequest", 503, self.push(&self.people.phone, &asks))];
+        let site = &self.visitors.site;
+        let asks = AuthorizationRequest::of(site).without("client_id");
+        let mut cases = vec![("pushRequest", 503, self.push(site, &asks))];
         cases.extend(for_browsers().map(|operation| {
             let request = self.signed_in(operation.method.clone(), operation.path);
             let request = match operation.method {

@@ -107,10 +107,18 @@ async fn attack_30_the_hint_of_another_person_does_not_sign_out_without_a_questi
         assert_shown(&ada.cross_site_get(&link).await, &link);
     }
     assert!(is_signed_in(&mut ada).await);
-    let page = ada
-        .cross_site_get(&format!("/oauth/logout?id_token_hint={of_ada}"))
-        .await;
-    assert_eq!(page.status, 303, "her own is good");
+    let link = format!("/oauth/logout?id_token_hint={of_ada}");
+    let page = ada.cross_site_get(&link).await;
+    assert!(
+        page.has_id("logout"),
+        "of another login of hers: {}",
+        page.text
+    );
+    let here = scene.tokens(&mut ada, &[]).await;
+    let here = here["id_token"].as_str().unwrap();
+    let link = format!("/oauth/logout?id_token_hint={here}");
+    let page = ada.cross_site_get(&link).await;
+    assert_eq!(page.status, 303, "of this very login");
     assert!(!is_signed_in(&mut ada).await);
 }
 

@@ -19,7 +19,8 @@ fn assert_is_text(page: &Page, what: &str) {
         .into_iter()
         .filter(|it| it.name == "script");
     for script in scripts {
-        assert_eq!(script.attribute("src"), "/form-post.js", "{what}");
+        let ours = ["/form-post.js", "/account.js"];
+        assert!(ours.contains(&script.attribute("src")), "{what}");
     }
 }
 
@@ -148,7 +149,6 @@ async fn attack_30_an_error_repeats_nothing_of_what_was_sent() {
     }
     for path in [
         "/login?request=",
-        "/login?to=",
         "/consent?request=",
         "/<script>alert(1)</script>?",
     ] {

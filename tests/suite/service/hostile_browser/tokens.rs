@@ -84,7 +84,7 @@ async fn attack_18_userinfo_takes_a_token_in_one_place_and_never_in_the_url() {
         .await;
     assert_eq!(get.status, 401, "{}", get.text);
     let post = scene.app.request(Method::POST, &in_url).form(&[("x", "y")]);
-    assert_eq!(scene.app.send(post).await.status, 401);
+    assert_eq!(scene.app.send(post).await.status, 400);
     let form = [("access_token", token)];
     let post = || scene.app.request(Method::POST, "/oauth/userinfo");
     let both = scene.app.send(post().form(&form).bearer_auth(token)).await;
