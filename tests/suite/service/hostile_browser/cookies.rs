@@ -212,3 +212,29 @@ async fn attack_30_a_stolen_database_forges_no_cookie_without_the_master_key() {
         .await
     );
 }
+
+#[tokio::test]
+async fn attack_30_a_copied_cookie_dies_with_a_new_password_and_with_signing_out_elsewhere() {
+    let scene = Scene::new().await;
+    let mut ada = scene.browser_of(&scene.ada).await;
+    let copied = login_cookie(&ada);
+    assert!(opens(&scene, &copied).await);
+    let mut other = scene.browser_of(&scene.ada).await;
+    let page = ada.get("/account/devices").await;
+    let page = ada.submit(&page, "end-others", &[]).await;
+    assert_eq!(page.status, 303, "{}", page.text);
+    assert!(!opens(&scene, &copied).await, "signed out everywhere else");
+    assert!(!is_signed_in(&mut other).await);
+    assert!(is_signed_in(&mut ada).await);
+
+    let copied = login_cookie(&ada);
+    let page = ada.get("/account").await;
+    let fields = [
+        ("current_password", scene.ada.password.as_str()),
+        ("new_password", "nine kites above the pier"),
+    ];
+    let page = ada.submit(&page, "change-password", &fields).await;
+    assert_eq!(page.header("location"), "/account?done=password");
+    assert!(!opens(&scene, &copied).await, "a new password");
+    assert!(is_signed_in(&mut ada).await);
+}

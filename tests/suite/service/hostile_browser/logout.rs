@@ -281,3 +281,35 @@ async fn attack_29_a_state_adds_nothing_to_the_way_back() {
     );
     assert_eq!((back.fragment(), page.header("set-cookie")), (None, ""));
 }
+
+#[tokio::test]
+async fn attack_30_an_id_token_without_a_browser_ends_its_own_session_and_no_other() {
+    let scene = Scene::new().await;
+    let mut ada = scene.browser_of(&scene.ada).await;
+    let ended = scene.tokens(&mut ada, &[BRIEF]).await;
+    let other = scene.tokens(&mut ada, &[BRIEF]).await;
+    let offline = scene.tokens(&mut ada, &[]).await;
+    let mut nobody = Person::new(&scene.app);
+    for tokens in [&ended, &offline] {
+        let hint = tokens["id_token"].as_str().unwrap();
+        let link = format!("/oauth/logout?id_token_hint={hint}");
+        let page = nobody.cross_site_get(&link).await;
+        assert!(page.has_id("signed-out"), "{}", page.text);
+    }
+    let refreshed = async |tokens: &Value| {
+        let token = tokens["refresh_token"].as_str().unwrap();
+        scene.app.refresh(&scene.shop, token, &[]).await.status
+    };
+    assert_eq!(
+        refreshed(&ended).await,
+        400,
+        "it is what the token speaks of"
+    );
+    assert_eq!(refreshed(&other).await, 200);
+    assert_eq!(
+        refreshed(&offline).await,
+        200,
+        "it goes on while the person is away"
+    );
+    assert!(is_signed_in(&mut ada).await);
+}

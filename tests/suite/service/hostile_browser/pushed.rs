@@ -282,3 +282,29 @@ async fn attack_33_a_client_that_has_to_push_gets_nothing_by_another_way() {
         .await;
     assert!(callback(&page, &own).code.is_some());
 }
+
+on_every_database! {
+    async fn attack_33_a_public_client_pushes_without_a_row_and_its_name_is_good_for_one_answer(database) {
+        let scene = Scene::on(database, &[]).await;
+        let phone = scene.app.phone().await;
+        let mut ada = scene.browser_of(&scene.ada).await;
+        let own = AuthorizationRequest::of(&phone);
+        let push_one = async || {
+            let reply = push(&scene, &phone, &own).await;
+            assert_eq!(reply.status, 201, "{}", reply.text);
+            reply.json()["request_uri"].as_str().unwrap().to_owned()
+        };
+        let name = push_one().await;
+        // Whoever pretends to be a phone fills nothing.
+        scene.database.execute("DELETE FROM pushed_requests").await;
+        let once = by_name(&phone, &name);
+        let page = scene.app.authorize(&mut ada, &once).await;
+        assert!(callback(&page, &own).code.is_some());
+        assert_shown(&scene.app.authorize(&mut ada, &once).await, "again");
+        for changed in [name.replace("sealed:", ""), format!("{name}A"), name.replace("sealed:", "sealed:A")] {
+            assert_shown(&scene.app.authorize(&mut ada, &by_name(&phone, &changed)).await, &changed);
+        }
+        let by_another = by_name(&scene.shop, &push_one().await);
+        assert_shown(&scene.app.authorize(&mut ada, &by_another).await, "another client's");
+    }
+}

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use tokensmith::domain::consent::Consent;
 use tokensmith::domain::id::{LoginId, UserId};
 use tokensmith::domain::ports::{
-    CodeGrant, CodeGranting, PushedName, PushedRequest, RequestDigest, Store, UserChange,
+    CodeGrant, CodeGranting, GrantBasis, PushedName, PushedRequest, RequestDigest, Store,
+    UserChange,
 };
 use tokensmith::domain::session::EndReason;
 use tokensmith_verify::Audience;
@@ -292,6 +293,49 @@ on_every_database! {
         ] {
             store.sweep(None, at(over_before), 10).await.unwrap();
             assert_eq!(left().await, expected, "{over_before}");
+        }
+    }
+}
+
+on_every_database! {
+    async fn a_consent_that_was_taken_back_meanwhile_gives_no_code(database) {
+        let store = database.open().await;
+        person(&*store, 1).await;
+        sign_in(&*store, 7, 1).await;
+        let said = CodeGrant { basis: agreed(consent(1, "phone", "openid")), ..grant(1, (7, 1), "openid") };
+        assert_eq!(granted(&*store, &said, 1).await, CodeGranting::Granted);
+        let phone = "phone".parse().unwrap();
+        let found = store.find_consent(UserId([1; 16]), &phone).await.unwrap().unwrap();
+        let relying = |number| CodeGrant {
+            basis: GrantBasis::Remembered(found.granted_at),
+            ..grant(number, (7, 1), "openid")
+        };
+        assert_eq!(granted(&*store, &relying(2), 1).await, CodeGranting::Granted);
+        let end = ended(2, EndReason::ConsentWithdrawn);
+        assert!(store.withdraw_consent(UserId([1; 16]), &phone, end, &record(2)).await.unwrap());
+        assert_eq!(granted(&*store, &relying(3), 3).await, CodeGranting::ConsentChanged);
+        assert!(!code_is_there(&*store, 3).await);
+    }
+}
+
+on_every_database! {
+    async fn a_consent_given_twice_at_once_holds_both(database) {
+        let store = database.open().await;
+        person(&*store, 1).await;
+        sign_in(&*store, 7, 1).await;
+        let agree = |number: u8, scope: &'static str| {
+            let basis = agreed(consent(1, "phone", scope));
+            let grant = CodeGrant { basis, ..grant(number, (7, 1), "openid") };
+            let store = Arc::clone(&store);
+            tokio::spawn(async move { store.grant_code(&grant, at(1), &record(1)).await.unwrap() })
+        };
+        for task in [agree(1, "openid email"), agree(2, "openid profile")] {
+            assert_eq!(task.await.unwrap(), CodeGranting::Granted);
+        }
+        let phone = "phone".parse().unwrap();
+        let found = store.find_consent(UserId([1; 16]), &phone).await.unwrap().unwrap();
+        for scope in ["openid", "email", "profile"] {
+            assert!(found.scope.contains(scope), "{scope}");
         }
     }
 }
