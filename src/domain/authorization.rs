@@ -10,7 +10,7 @@ use super::browser_login::BrowserLogin;
 use super::claims::RequestedClaims;
 use super::client::Client;
 use super::consent::Consent;
-use super::error::OAuthErrorCode;
+use super::error::{OAuthError, OAuthErrorCode};
 use super::id::{ClientId, UserId};
 use super::ports::PushedName;
 
@@ -185,7 +185,46 @@ pub enum NextStep {
     /// Nothing; there is a code.
     Grant,
     /// There is no way.
-    Refuse(OAuthErrorCode),
+    Refuse(Refusal),
+}
+
+/// Why a request that is in order is refused without asking the person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Somebody has to sign in, and nothing may be shown.
+    LoginRequired,
+    /// Somebody has to agree, and nothing may be shown.
+    ConsentRequired,
+    /// Nobody can sign in here as the request insists on.
+    UnmetAcr,
+}
+
+impl Refusal {
+    /// The code for the client.
+    #[must_use]
+    pub const fn code(self) -> OAuthErrorCode {
+        match self {
+            Self::LoginRequired => OAuthErrorCode::LoginRequired,
+            Self::ConsentRequired => OAuthErrorCode::ConsentRequired,
+            Self::UnmetAcr => OAuthErrorCode::UnmetAuthenticationRequirements,
+        }
+    }
+
+    /// The words for whoever writes the client.
+    #[must_use]
+    pub const fn description(self) -> &'static str {
+        match self {
+            Self::LoginRequired => "nobody is signed in as this request needs it",
+            Self::ConsentRequired => "the person has to agree first",
+            Self::UnmetAcr => "nobody can sign in here in a way that the essential acr asks for",
+        }
+    }
+}
+
+impl From<Refusal> for OAuthError {
+    fn from(refusal: Refusal) -> Self {
+        Self::new(refusal.code(), refusal.description())
+    }
 }
 
 /// Why somebody has to sign in.
@@ -207,9 +246,9 @@ pub const ACR_VALUES: [&str; 1] = ["1"];
 /// What comes next for a request: the one rule behind the authorization endpoint.
 #[must_use]
 pub fn next_step(request: &AuthorizationRequest, situation: &Situation<'_>) -> NextStep {
-    let silently = |step, code| {
+    let silently = |step, refusal| {
         if request.is_silent() {
-            NextStep::Refuse(code)
+            NextStep::Refuse(refusal)
         } else {
             step
         }
@@ -218,12 +257,12 @@ pub fn next_step(request: &AuthorizationRequest, situation: &Situation<'_>) -> N
     if let Some(values) = &request.essential_acr
         && !values.iter().any(|value| ACR_VALUES.contains(&&**value))
     {
-        return NextStep::Refuse(OAuthErrorCode::UnmetAuthenticationRequirements);
+        return NextStep::Refuse(Refusal::UnmetAcr);
     }
     let login = match check_login(request, situation) {
         Ok(login) => login,
         Err(reason) => {
-            return silently(NextStep::LogIn(reason), OAuthErrorCode::LoginRequired);
+            return silently(NextStep::LogIn(reason), Refusal::LoginRequired);
         }
     };
     if request.prompt.select_account
@@ -233,7 +272,7 @@ pub fn next_step(request: &AuthorizationRequest, situation: &Situation<'_>) -> N
         return NextStep::ChooseAccount;
     }
     if needs_consent(request, situation) {
-        return silently(NextStep::Consent, OAuthErrorCode::ConsentRequired);
+        return silently(NextStep::Consent, Refusal::ConsentRequired);
     }
     NextStep::Grant
 }

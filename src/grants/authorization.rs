@@ -16,7 +16,7 @@ use crate::accounts::browser::SignedIn;
 use crate::domain::Timestamp;
 use crate::domain::audit::{Actor, AuditKind, Origin};
 use crate::domain::authorization::{
-    AuthorizationRequest, LoginReason, NextStep, Situation, next_step,
+    AuthorizationRequest, LoginReason, NextStep, Refusal, Situation, next_step,
 };
 use crate::domain::client::Client;
 use crate::domain::consent::Consent;
@@ -171,8 +171,8 @@ impl TokenService {
             (NextStep::LogIn(reason), _) => Ok(Progress::LogIn(reason)),
             (NextStep::ChooseAccount, _) => Ok(Progress::ChooseAccount),
             (NextStep::Consent, _) => Ok(Progress::Consent),
-            (NextStep::Refuse(code), _) => {
-                let error = OAuthError::new(code, refusal_description(code));
+            (NextStep::Refuse(refusal), _) => {
+                let error = refusal.into();
                 let refused = self.refuse(&pending.request, error, visit.context, visit.now);
                 Ok(Progress::Respond(refused.await?))
             }
@@ -390,8 +390,7 @@ impl Granting<'_> {
             CodeGranting::LoginOver => Ok(Progress::LogIn(LoginReason::NobodyIs)),
             CodeGranting::RequestUsed => Err(AuthorizationError::Shown(used_request_uri())),
             CodeGranting::ConsentChanged if request.is_silent() => {
-                let code = OAuthErrorCode::ConsentRequired;
-                let error = OAuthError::new(code, refusal_description(code));
+                let error = Refusal::ConsentRequired.into();
                 let refused = service.refuse(request, error, context, now);
                 Ok(Progress::Respond(refused.await?))
             }
@@ -417,15 +416,4 @@ fn must_be_pushed(request: &AuthorizationRequest) -> AuthorizationError {
 fn used_request_uri() -> OAuthError {
     let description = "the request_uri was answered before; push the request again";
     OAuthError::new(OAuthErrorCode::InvalidRequestUri, description)
-}
-
-fn refusal_description(code: OAuthErrorCode) -> &'static str {
-    match code {
-        OAuthErrorCode::LoginRequired => "nobody is signed in as this request needs it",
-        OAuthErrorCode::ConsentRequired => "the person has to agree first",
-        OAuthErrorCode::UnmetAuthenticationRequirements => {
-            "nobody can sign in here in a way that the essential acr asks for"
-        }
-        _ => "the request was refused",
-    }
 }

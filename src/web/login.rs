@@ -48,8 +48,6 @@ pub enum LoginProblem {
     },
     /// Too many passwords are being checked at this moment.
     Busy,
-    /// The browser did not send the cookie back.
-    NoCookies,
     /// The app wants to go on with another person than the one who is signed in.
     OtherAccount,
 }
@@ -125,7 +123,6 @@ impl LoginPage<'_> {
             Some(
                 LoginProblem::TooManyAttempts { .. }
                 | LoginProblem::Busy
-                | LoginProblem::NoCookies
                 | LoginProblem::OtherAccount,
             )
             | None => (Fault::None, Fault::None),
@@ -139,7 +136,6 @@ impl LoginPage<'_> {
                 t.common.too_many_attempts.with(&t.time.wait(wait))
             }
             LoginProblem::Busy => t.common.busy.to_owned(),
-            LoginProblem::NoCookies => t.common.no_cookies.to_owned(),
             LoginProblem::OtherAccount => t.login.another_expected.to_owned(),
             // The fields say it.
             LoginProblem::MissingCredentials => return None,

@@ -46,8 +46,6 @@ pub struct SignUpProblems<'a> {
 pub enum UsernameProblem {
     /// It is empty.
     Missing,
-    /// Another account has it.
-    Taken,
     /// It breaks a rule.
     Malformed,
 }
@@ -55,10 +53,6 @@ pub enum UsernameProblem {
 /// What is wrong with an e-mail address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EmailProblem {
-    /// It is empty, and must not be.
-    Missing,
-    /// Another account has it.
-    Taken,
     /// It is none.
     Malformed,
 }
@@ -84,8 +78,6 @@ pub enum SignUpProblem {
     },
     /// Too many passwords are being hashed at this moment.
     Busy,
-    /// The browser did not send the cookie back.
-    NoCookies,
 }
 
 #[derive(Template)]
@@ -161,7 +153,6 @@ impl SignUpPage<'_> {
             SignUpProblem::NameTaken => t.sign_up.name_taken.to_owned(),
             SignUpProblem::TooManySignUps { wait } => t.sign_up.too_many.with(&t.time.wait(wait)),
             SignUpProblem::Busy => t.common.busy.to_owned(),
-            SignUpProblem::NoCookies => t.common.no_cookies.to_owned(),
         })
     }
 }

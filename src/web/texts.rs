@@ -63,7 +63,6 @@ pub(super) struct Common {
     pub(super) skip_to_content: &'static str,
     pub(super) sign_out: &'static str,
     pub(super) busy: &'static str,
-    pub(super) no_cookies: &'static str,
     /// With how long to wait.
     pub(super) too_many_attempts: Slot,
 }

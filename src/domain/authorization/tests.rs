@@ -108,7 +108,7 @@ fn somebody_has_to_sign_in_first() {
     assert_eq!(why(""), NextStep::LogIn(LoginReason::NobodyIs));
     assert_eq!(why("create"), NextStep::LogIn(LoginReason::MakeAccount));
     assert_eq!(why("consent"), NextStep::LogIn(LoginReason::NobodyIs));
-    assert_eq!(why("none"), NextStep::Refuse(OAuthErrorCode::LoginRequired));
+    assert_eq!(why("none"), NextStep::Refuse(Refusal::LoginRequired));
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn max_age_is_counted_from_the_last_time_and_never_asks_twice() {
     };
     assert_eq!(
         step(&silent, &own, Some(&hour_ago), None),
-        NextStep::Refuse(OAuthErrorCode::LoginRequired)
+        NextStep::Refuse(Refusal::LoginRequired)
     );
 }
 
@@ -196,7 +196,7 @@ fn a_request_about_one_person_is_not_answered_about_another() {
     };
     assert_eq!(
         step(&silent, &own, Some(&signed_in), None),
-        NextStep::Refuse(OAuthErrorCode::LoginRequired)
+        NextStep::Refuse(Refusal::LoginRequired)
     );
 }
 
@@ -248,7 +248,7 @@ fn third_parties_need_consent_and_the_own_apps_do_not() {
     );
     assert_eq!(
         step(&prompting("none"), &client(), Some(&signed_in), None),
-        NextStep::Refuse(OAuthErrorCode::ConsentRequired)
+        NextStep::Refuse(Refusal::ConsentRequired)
     );
     // Whatever is remembered.
     let known = agreed("openid email");
@@ -315,7 +315,7 @@ fn an_acr_that_nobody_reaches_is_refused_before_anybody_signs_in() {
     };
     assert_eq!(
         step(&with(&["2"]), &own, None, None),
-        NextStep::Refuse(OAuthErrorCode::UnmetAuthenticationRequirements)
+        NextStep::Refuse(Refusal::UnmetAcr)
     );
     let signed_in = login(NOW - 5);
     assert_eq!(

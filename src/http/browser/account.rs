@@ -215,10 +215,11 @@ pub(in crate::http) async fn consents(
             .and_then(|id| id.parse().ok())
             .ok_or_else(PageError::stale_form)?;
         let accounts = &visitor.endpoints.service.accounts;
-        accounts
+        let withdrawn = accounts
             .withdraw_consent(person.user.id, &client, &visitor.origin(), visitor.now)
             .await?;
-        redirect(&visitor.pages().path("/account?done=consent"))
+        let done = if withdrawn { "?done=consent" } else { "" };
+        redirect(&visitor.pages().path(&format!("/account{done}")))
     })
     .await
 }

@@ -202,7 +202,6 @@ pub(super) fn refused_pages(text: &str) -> Vec<Sample<'_>> {
         LoginProblem::MissingCredentials,
         LoginProblem::TooManyAttempts { wait },
         LoginProblem::Busy,
-        LoginProblem::NoCookies,
         LoginProblem::OtherAccount,
     ] {
         let problem = Some(problem);
@@ -280,16 +279,8 @@ fn sign_up_problems() -> Vec<SignUpProblems<'static>> {
 
     let none = SignUpProblems::default();
     let wait = TimeDelta::minutes(30);
-    let usernames = [
-        UsernameProblem::Missing,
-        UsernameProblem::Taken,
-        UsernameProblem::Malformed,
-    ];
-    let emails = [
-        EmailProblem::Missing,
-        EmailProblem::Taken,
-        EmailProblem::Malformed,
-    ];
+    let usernames = [UsernameProblem::Missing, UsernameProblem::Malformed];
+    let emails = [EmailProblem::Malformed];
     let passwords = [
         &TooShort,
         &TooLong,
@@ -302,7 +293,6 @@ fn sign_up_problems() -> Vec<SignUpProblems<'static>> {
         SignUpProblem::NameTaken,
         SignUpProblem::TooManySignUps { wait },
         SignUpProblem::Busy,
-        SignUpProblem::NoCookies,
     ];
     let username = usernames.map(|problem| SignUpProblems {
         username: Some(problem),

@@ -17,9 +17,6 @@ pub(in crate::web) static DE: Texts = Texts {
         skip_to_content: "Zum Inhalt springen",
         sign_out: "Abmelden",
         busy: "Gerade ist sehr viel los. Bitte versuchen Sie es gleich noch einmal.",
-        no_cookies: "Ihr Browser hat unser Cookie nicht behalten, deshalb können wir Sie nicht \
-                     anmelden. Bitte erlauben Sie Cookies für diese Seite und versuchen Sie es \
-                     noch einmal.",
         too_many_attempts: Slot::new(
             "Zu viele Versuche. Bitte warten Sie ",
             " und versuchen Sie es dann noch einmal.",
@@ -90,17 +87,12 @@ pub(in crate::web) static DE: Texts = Texts {
         ),
         username_problem: |problem| match problem {
             UsernameProblem::Missing => "Wählen Sie einen Benutzernamen",
-            UsernameProblem::Taken => {
-                "Dieser Benutzername ist vergeben. Bitte wählen Sie einen anderen."
-            }
             UsernameProblem::Malformed => {
                 "Möglich sind 1 bis 100 sichtbare Zeichen ohne Leerzeichen am Anfang oder Ende. \
                  Ein @ darf nur in einer E-Mail-Adresse stehen."
             }
         },
         email_problem: |problem| match problem {
-            EmailProblem::Missing => "Geben Sie Ihre E-Mail-Adresse ein",
-            EmailProblem::Taken => "Zu dieser E-Mail-Adresse gibt es schon ein Konto",
             EmailProblem::Malformed => {
                 "Geben Sie eine E-Mail-Adresse in der üblichen Form ein, etwa name@example.com"
             }

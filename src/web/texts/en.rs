@@ -17,8 +17,6 @@ pub(in crate::web) static EN: Texts = Texts {
         skip_to_content: "Skip to the content",
         sign_out: "Sign out",
         busy: BUSY,
-        no_cookies: "Your browser did not keep our cookie, so we cannot sign you in. Allow \
-                     cookies for this site, then try again.",
         too_many_attempts: Slot::new("Too many attempts. Please wait ", ", then try again."),
     },
     time: Times {
@@ -84,15 +82,12 @@ pub(in crate::web) static EN: Texts = Texts {
         ),
         username_problem: |problem| match problem {
             UsernameProblem::Missing => "Choose a username",
-            UsernameProblem::Taken => "That username is taken. Choose another one.",
             UsernameProblem::Malformed => {
                 "Use 1 to 100 visible characters without spaces at the ends. An @ is fine only in \
                  an email address."
             }
         },
         email_problem: |problem| match problem {
-            EmailProblem::Missing => "Enter your email address",
-            EmailProblem::Taken => "That email address already belongs to an account",
             EmailProblem::Malformed => {
                 "Enter an email address in the usual form, such as name@example.com"
             }

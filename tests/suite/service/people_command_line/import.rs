@@ -146,15 +146,19 @@ on_every_database! {
             command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
             let mut import = command.spawn().unwrap();
             let (mut pipe, lines) = (import.stdin.take().unwrap(), lines.clone());
-            // Ends when the other end of the pipe does.
-            let feeder = std::thread::spawn(move || pipe.write_all(lines.as_bytes()));
+            // The last line does not come while the import lives, so it is never done too early.
+            let feeder = std::thread::spawn(move || {
+                let last = lines.trim_end().rfind('\n').unwrap();
+                let fed = pipe.write_all(&lines.as_bytes()[..last]);
+                (pipe, fed)
+            });
             there = wait::until("a further part is imported", || async {
                 Some(names().len()).filter(|now| *now > there + 1_000)
             })
             .await;
             import.kill().unwrap();
             assert!(!import.wait().unwrap().success(), "it was not done before");
-            let _fed = feeder.join();
+            let _pipe = feeder.join();
         }
         let resume = || run(&mut on(&database, &["user", "import", file, "--resume", "--json"]));
         let resumed = resume();
