@@ -20,6 +20,9 @@ pub struct ConsentPage<'a> {
     /// The scopes that it asks for. Those of `OpenID` Connect are explained; others are shown by
     /// name.
     pub scopes: &'a [&'a str],
+    /// The APIs (RFC 8707) that it may call in the person's name; none when it may call no other than
+    /// this server.
+    pub apis: &'a [&'a str],
 }
 
 #[derive(Template)]

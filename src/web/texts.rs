@@ -138,6 +138,7 @@ pub(super) struct Consent {
     pub(super) back_to: Slot,
     pub(super) trust: &'static str,
     pub(super) unknown_scope: &'static str,
+    pub(super) in_your_name: &'static str,
     /// What a scope allows, for those that every server has.
     pub(super) scope: fn(&str) -> Option<Explained>,
 }

@@ -66,7 +66,7 @@ pub(in crate::http) async fn get(
 ) -> HttpResponse {
     visit(&endpoints, &request, async |visitor| {
         let Some(person) = &visitor.signed_in else {
-            return redirect(&visitor.pages().path("/login?to=account"));
+            return redirect(&visitor.pages().path(ACCOUNT));
         };
         let said = Said {
             notice: Done::notice(done),
@@ -92,44 +92,7 @@ pub(in crate::http) async fn profile(
     request: HttpRequest,
     form: Result<Form, ApiError>,
 ) -> HttpResponse {
-    posted(&endpoints, &request, async |visitor| {
-        let form = form?;
-        let Some(person) = signed_in_form(&visitor, &form)? else {
-            return redirect(&visitor.pages().path("/login?to=account"));
-        };
-        let text = |name| {
-            let typed = form.value(name).map(|text| text.replace("\r\n", "\n"));
-            typed.map(|text| text.trim().to_owned())
-        };
-        let given = |name| text(name).filter(|text| !text.is_empty());
-        let wanted = Profile {
-            name: given("name"),
-            phone: given("phone"),
-            address: given("address"),
-            email_verified: false,
-        };
-        let accounts = &visitor.endpoints.service.accounts;
-        let changed = accounts
-            .change_profile(&person.user, wanted.clone(), &visitor.origin(), visitor.now)
-            .await;
-        let problem = match changed {
-            Ok(_) => return redirect(&visitor.pages().path("/account?done=profile")),
-            Err(AccountError::InvalidProfile(InvalidProfile(field))) => match field {
-                "phone" => ProfileField::Phone,
-                "address" => ProfileField::Address,
-                _ => ProfileField::Name,
-            },
-            Err(error) => return Err(error.into()),
-        };
-        let said = Said {
-            profile: Some(wanted),
-            profile_problem: Some(ProfileProblem::Invalid(problem)),
-            status: Some(StatusCode::BAD_REQUEST),
-            ..Said::default()
-        };
-        show(&visitor, person, said).await
-    })
-    .await
+    posted_by_person(&endpoints, &request, form, ACCOUNT, change_profile).await
 }
 
 pub(in crate::http) async fn password(
@@ -137,67 +100,7 @@ pub(in crate::http) async fn password(
     request: HttpRequest,
     form: Result<Form, ApiError>,
 ) -> HttpResponse {
-    posted(&endpoints, &request, async |visitor| {
-        let form = form?;
-        let Some(person) = signed_in_form(&visitor, &form)? else {
-            return redirect(&visitor.pages().path("/login?to=account"));
-        };
-        let Some(current) = form.value("current_password") else {
-            let said = Said {
-                password_problem: Some(PasswordChangeProblem::MissingCurrent),
-                status: Some(StatusCode::BAD_REQUEST),
-                ..Said::default()
-            };
-            return show(&visitor, person, said).await;
-        };
-        let change = PasswordChange {
-            current,
-            new: form.value("new_password").unwrap_or_default(),
-        };
-        let accounts = &visitor.endpoints.service.accounts;
-        let (staying, proof) = accounts.stay_in(person.browser())?;
-        let on = PersonOn {
-            user: person.user.id,
-            staying,
-        };
-        let changed = accounts
-            .change_password(on, change, visitor.context.address, visitor.now)
-            .await;
-        let Err(error) = changed else {
-            let response = redirect(&visitor.pages().path("/account?done=password"))?;
-            return with_cookie(response, &login_cookie(&visitor, &proof));
-        };
-        let (status, problem) = match &error {
-            AccountError::WrongPassword => {
-                (StatusCode::BAD_REQUEST, PasswordChangeProblem::WrongCurrent)
-            }
-            AccountError::UnacceptablePassword(why) => (
-                StatusCode::BAD_REQUEST,
-                PasswordChangeProblem::Unacceptable(why),
-            ),
-            AccountError::TooManyAttempts(wait) => (
-                StatusCode::TOO_MANY_REQUESTS,
-                PasswordChangeProblem::TooManyAttempts { wait: *wait },
-            ),
-            AccountError::Password(PasswordError::Busy) => {
-                (StatusCode::SERVICE_UNAVAILABLE, PasswordChangeProblem::Busy)
-            }
-            // Nothing that a form can say.
-            _ => return Err(error.into()),
-        };
-        let said = Said {
-            password_problem: Some(problem),
-            status: Some(status),
-            ..Said::default()
-        };
-        let response = show(&visitor, person, said).await?;
-        Ok(match &error {
-            AccountError::TooManyAttempts(wait) => with_retry_after(response, *wait),
-            AccountError::Password(_) => with_retry_after(response, TimeDelta::zero()),
-            _ => response,
-        })
-    })
-    .await
+    posted_by_person(&endpoints, &request, form, ACCOUNT, change_password).await
 }
 
 pub(in crate::http) async fn consents(
@@ -205,21 +108,157 @@ pub(in crate::http) async fn consents(
     request: HttpRequest,
     form: Result<Form, ApiError>,
 ) -> HttpResponse {
-    posted(&endpoints, &request, async |visitor| {
+    posted_by_person(&endpoints, &request, form, ACCOUNT, withdraw_consent).await
+}
+
+/// Where whoever has to sign in first goes on afterwards.
+const ACCOUNT: &str = "/login?to=account";
+
+async fn change_profile(posted: PersonForm<'_>) -> Result<HttpResponse, PageError> {
+    let PersonForm {
+        visitor,
+        person,
+        form,
+    } = posted;
+    let given = |name| {
+        // Browsers send line breaks as two characters.
+        let text = form.value(name)?.replace("\r\n", "\n");
+        Some(text.trim().to_owned()).filter(|text| !text.is_empty())
+    };
+    let wanted = Profile {
+        name: given("name"),
+        phone: given("phone"),
+        address: given("address"),
+        email_verified: false,
+    };
+    let accounts = &visitor.endpoints.service.accounts;
+    let changed = accounts
+        .change_profile(&person.user, wanted.clone(), &visitor.origin(), visitor.now)
+        .await;
+    let problem = match changed {
+        Ok(_) => return redirect(&visitor.pages().path("/account?done=profile")),
+        Err(AccountError::InvalidProfile(InvalidProfile(field))) => match field {
+            "phone" => ProfileField::Phone,
+            "address" => ProfileField::Address,
+            _ => ProfileField::Name,
+        },
+        Err(error) => return Err(error.into()),
+    };
+    let said = Said {
+        profile: Some(wanted),
+        profile_problem: Some(ProfileProblem::Invalid(problem)),
+        status: Some(StatusCode::BAD_REQUEST),
+        ..Said::default()
+    };
+    show(visitor, person, said).await
+}
+
+async fn change_password(posted: PersonForm<'_>) -> Result<HttpResponse, PageError> {
+    let PersonForm {
+        visitor,
+        person,
+        form,
+    } = posted;
+    let Some(current) = form.value("current_password") else {
+        let missing = PasswordChangeProblem::MissingCurrent;
+        let said = Said::refused(StatusCode::BAD_REQUEST, missing);
+        return show(visitor, person, said).await;
+    };
+    let change = PasswordChange {
+        current,
+        new: form.value("new_password").unwrap_or_default(),
+    };
+    let accounts = &visitor.endpoints.service.accounts;
+    let (staying, proof) = accounts.stay_in(person.browser())?;
+    let on = PersonOn {
+        user: person.user.id,
+        staying,
+    };
+    let changed = accounts
+        .change_password(on, change, visitor.context.address, visitor.now)
+        .await;
+    match changed {
+        Ok(()) => {
+            let response = redirect(&visitor.pages().path("/account?done=password"))?;
+            with_cookie(response, &login_cookie(visitor, &proof))
+        }
+        Err(error) => password_refused(visitor, person, error).await,
+    }
+}
+
+async fn password_refused(
+    visitor: &Visitor<'_>,
+    person: &SignedIn,
+    error: AccountError,
+) -> Result<HttpResponse, PageError> {
+    use PasswordChangeProblem as Problem;
+    let (status, problem, wait) = match &error {
+        AccountError::WrongPassword => (StatusCode::BAD_REQUEST, Problem::WrongCurrent, None),
+        AccountError::UnacceptablePassword(why) => {
+            (StatusCode::BAD_REQUEST, Problem::Unacceptable(why), None)
+        }
+        AccountError::TooManyAttempts(wait) => {
+            let problem = Problem::TooManyAttempts { wait: *wait };
+            (StatusCode::TOO_MANY_REQUESTS, problem, Some(*wait))
+        }
+        AccountError::Password(PasswordError::Busy) => {
+            let wait = Some(TimeDelta::zero());
+            (StatusCode::SERVICE_UNAVAILABLE, Problem::Busy, wait)
+        }
+        // Nothing that a form can say.
+        _ => return Err(error.into()),
+    };
+    let response = show(visitor, person, Said::refused(status, problem)).await?;
+    Ok(match wait {
+        Some(wait) => with_retry_after(response, wait),
+        None => response,
+    })
+}
+
+async fn withdraw_consent(posted: PersonForm<'_>) -> Result<HttpResponse, PageError> {
+    let PersonForm {
+        visitor,
+        person,
+        form,
+    } = posted;
+    let client: ClientId = form
+        .value("client_id")
+        .and_then(|id| id.parse().ok())
+        .ok_or_else(PageError::stale_form)?;
+    let accounts = &visitor.endpoints.service.accounts;
+    let withdrawn = accounts
+        .withdraw_consent(person.user.id, &client, &visitor.origin(), visitor.now)
+        .await?;
+    let done = if withdrawn { "?done=consent" } else { "" };
+    redirect(&visitor.pages().path(&format!("/account{done}")))
+}
+
+/// A form of the account that is known to be of the very login in this browser.
+pub(super) struct PersonForm<'v> {
+    pub(super) visitor: &'v Visitor<'v>,
+    pub(super) person: &'v SignedIn,
+    pub(super) form: &'v Form,
+}
+
+/// Serves a form of the account; whoever is not signed in any more goes to `log_in` first.
+pub(super) async fn posted_by_person(
+    endpoints: &web::Data<Endpoints>,
+    request: &HttpRequest,
+    form: Result<Form, ApiError>,
+    log_in: &str,
+    work: impl AsyncFnOnce(PersonForm<'_>) -> Result<HttpResponse, PageError>,
+) -> HttpResponse {
+    posted(endpoints, request, async |visitor| {
         let form = form?;
         let Some(person) = signed_in_form(&visitor, &form)? else {
-            return redirect(&visitor.pages().path("/login?to=account"));
+            return redirect(&visitor.pages().path(log_in));
         };
-        let client: ClientId = form
-            .value("client_id")
-            .and_then(|id| id.parse().ok())
-            .ok_or_else(PageError::stale_form)?;
-        let accounts = &visitor.endpoints.service.accounts;
-        let withdrawn = accounts
-            .withdraw_consent(person.user.id, &client, &visitor.origin(), visitor.now)
-            .await?;
-        let done = if withdrawn { "?done=consent" } else { "" };
-        redirect(&visitor.pages().path(&format!("/account{done}")))
+        let posted = PersonForm {
+            visitor: &visitor,
+            person,
+            form: &form,
+        };
+        work(posted).await
     })
     .await
 }
@@ -251,6 +290,17 @@ struct Said<'s> {
     profile_problem: Option<ProfileProblem>,
     password_problem: Option<PasswordChangeProblem<'s>>,
     status: Option<StatusCode>,
+}
+
+impl<'s> Said<'s> {
+    /// A password that was not changed.
+    fn refused(status: StatusCode, problem: PasswordChangeProblem<'s>) -> Self {
+        Self {
+            password_problem: Some(problem),
+            status: Some(status),
+            ..Self::default()
+        }
+    }
 }
 
 async fn show(

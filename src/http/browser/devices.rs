@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::account::{Done, DoneQuery, shown_name, signed_in_form};
+use super::account::{Done, DoneQuery, PersonForm, posted_by_person, shown_name};
 use super::answer::{Permissions, page, redirect, with_cookie};
 use super::cookies::Jar;
 use super::login::login_cookie;
 use super::page_error::PageError;
-use super::visitor::{Visitor, posted, visit};
+use super::visitor::{Visitor, visit};
 use crate::accounts::browser::SignedIn;
 use crate::accounts::devices::{EndOnPage, SignedInDevice};
 use crate::domain::device::DeviceLabel;
@@ -29,7 +29,7 @@ pub(in crate::http) async fn get(
 ) -> HttpResponse {
     visit(&endpoints, &request, async |visitor| {
         let Some(person) = &visitor.signed_in else {
-            return redirect(&visitor.pages().path("/login?to=devices"));
+            return redirect(&visitor.pages().path(DEVICES));
         };
         show(&visitor, person, Done::notice(done)).await
     })
@@ -41,21 +41,26 @@ pub(in crate::http) async fn post(
     request: HttpRequest,
     form: Result<Form, ApiError>,
 ) -> HttpResponse {
-    posted(&endpoints, &request, async |visitor| {
-        let form = form?;
-        let Some(person) = signed_in_form(&visitor, &form)? else {
-            return redirect(&visitor.pages().path("/login?to=devices"));
-        };
-        match form.value("end") {
-            Some("others") => end_others(&visitor, person).await,
-            Some(id) => {
-                let id: SessionId = id.parse().map_err(|_| PageError::stale_form())?;
-                end(&visitor, person, id.0).await
-            }
-            None => Err(PageError::stale_form()),
+    posted_by_person(&endpoints, &request, form, DEVICES, end_some).await
+}
+
+/// Where whoever has to sign in first goes on afterwards.
+const DEVICES: &str = "/login?to=devices";
+
+async fn end_some(posted: PersonForm<'_>) -> Result<HttpResponse, PageError> {
+    let PersonForm {
+        visitor,
+        person,
+        form,
+    } = posted;
+    match form.value("end") {
+        Some("others") => end_others(visitor, person).await,
+        Some(id) => {
+            let id: SessionId = id.parse().map_err(|_| PageError::stale_form())?;
+            end(visitor, person, id.0).await
         }
-    })
-    .await
+        None => Err(PageError::stale_form()),
+    }
 }
 
 /// Ends one device, or one app on it.

@@ -325,17 +325,22 @@ impl<'v, 'a> Stop<'v, 'a> {
         };
         pending.asked = Some(person.login.id);
         let scope = pending.request.asks_for();
+        let audience = pending.request.audience.clone();
         let Some(app) = self.app()? else {
             return Err(PageError::stale_form());
         };
         let (sealed, cookie) = self.sealed()?;
         let scopes: Vec<&str> = scope.iter().collect();
+        let issuer = visitor.endpoints.issuer().as_str();
+        let apis = audience.iter().filter(|api| *api != issuer);
+        let apis: Vec<&str> = apis.collect();
         let name = person.user.username.to_string();
         let shown = ConsentPage {
             request: &sealed,
             app: app.app(),
             person: &name,
             scopes: &scopes,
+            apis: &apis,
         };
         let permissions = self.permissions(Some(&app));
         let response = page(&shown, &self.frame(), StatusCode::OK, &permissions)?;

@@ -17,7 +17,12 @@ fn sample<'a>(name: &'static str, page: impl Page + 'a) -> Sample<'a> {
 }
 
 /// What the pages show that no language changes.
-pub(super) const DATA: &[&str] = &["192.0.2.1", "orders:read", "Safari"];
+pub(super) const DATA: &[&str] = &[
+    "192.0.2.1",
+    "https://api.example.com",
+    "orders:read",
+    "Safari",
+];
 
 fn at(hour: u32) -> Timestamp {
     format!("2026-03-12T{hour:02}:00:00Z").parse().unwrap()
@@ -148,6 +153,7 @@ pub(super) fn pages(text: &str) -> Vec<Sample<'_>> {
         },
         person: text,
         scopes,
+        apis: &["https://api.example.com"],
     };
     let logout = LogoutPage {
         csrf_field: (text, text),

@@ -111,6 +111,7 @@ pub(in crate::web) static DE: Texts = Texts {
         trust: "Erlauben Sie es nur, wenn Sie diese Adresse kennen und ihr vertrauen. In Ihrem \
                 Konto können Sie die Erlaubnis jederzeit zurücknehmen.",
         unknown_scope: "Diese Berechtigung nutzen",
+        in_your_name: "Dies in Ihrem Namen nutzen",
         scope: |scope| {
             Some(match scope {
                 "openid" => Explained {

@@ -106,6 +106,7 @@ pub(in crate::web) static EN: Texts = Texts {
         trust: "Make sure that you know this address and trust it. You can take the permission \
                 back in your account at any time.",
         unknown_scope: "Use the permission",
+        in_your_name: "Use this in your name",
         scope: |scope| {
             Some(match scope {
                 "openid" => Explained {
