@@ -2,6 +2,7 @@
 
 mod admin_api;
 mod audit_log;
+mod authorization;
 mod browser_login;
 mod command_line;
 mod conformance;
