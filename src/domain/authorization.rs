@@ -13,6 +13,7 @@ use super::consent::Consent;
 use super::error::{OAuthError, OAuthErrorCode};
 use super::id::{ClientId, UserId};
 use super::ports::PushedName;
+use super::session::goes_on_while_away;
 
 /// A request whose client and redirect URI are registered and whose parameters are in order.
 ///
@@ -322,7 +323,7 @@ fn needs_consent(request: &AuthorizationRequest, situation: &Situation<'_>) -> b
     }
     // OpenID Connect Core §11; and nobody knows whose app a native redirect opens (RFC 8252 §8.6).
     let has_to_be_shown = request.prompt.consent
-        || request.scope.contains("offline_access")
+        || goes_on_while_away(&request.scope)
         || (client.is_public() && !request.redirect_uri.starts_with("https://"));
     let is_known = || {
         situation.consent.is_some_and(|consent| {

@@ -57,7 +57,7 @@ impl SessionTerms {
     /// Whether the session goes on when the browser signs out (`OpenID` Connect Core §11).
     #[must_use]
     pub fn outlives_login(&self) -> bool {
-        self.login_id.is_none() || self.scope.contains("offline_access")
+        self.login_id.is_none() || goes_on_while_away(&self.scope)
     }
 
     /// Whether the session is that of a client, and of the very one that is registered now.
@@ -92,6 +92,12 @@ pub struct SessionTerms {
     pub created_at: Timestamp,
     /// When it ends at the latest.
     pub expires_at: Timestamp,
+}
+
+/// Whether a scope lets the client go on while the person is away (`OpenID` Connect Core §11).
+#[must_use]
+pub fn goes_on_while_away(scope: &ScopeSet) -> bool {
+    scope.contains("offline_access")
 }
 
 /// Where a person is signed in: a browser with the apps under it, or an app by itself.

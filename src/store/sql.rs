@@ -245,7 +245,7 @@ statements! {
     /// The same person signs in again; the cookie from before is worth nothing afterwards.
     RENEW_LOGIN =
         "UPDATE logins SET secret = $3, auth_time = $4, amr = $5, device = $6, address = $7, \
-         last_seen_at = $8, idle_expires_at = $9, expires_at = $10 \
+         created_at = $8, last_seen_at = $9, idle_expires_at = $10, expires_at = $11 \
          WHERE id = $1 AND user_id = $2 AND ended_at IS NULL";
     /// A copy of the cookie is worth nothing afterwards.
     RENEW_SECRET =

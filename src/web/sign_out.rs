@@ -21,12 +21,7 @@ pub struct LogoutPage<'a> {
 
 /// The page after signing out.
 #[derive(Debug)]
-pub struct SignedOutPage<'a> {
-    /// The application that asked.
-    pub app: Option<App<'a>>,
-    /// Where it wants the person to go next: one of its registered URIs.
-    pub return_to: Option<&'a str>,
-}
+pub struct SignedOutPage;
 
 #[derive(Template)]
 #[template(path = "pages/logout.html", whitespace = "minimize")]
@@ -44,7 +39,6 @@ struct SignedOutView<'a> {
     frame: &'a Frame<'a>,
     t: &'static Texts,
     title: String,
-    page: &'a SignedOutPage<'a>,
 }
 
 impl Page for LogoutPage<'_> {
@@ -61,14 +55,13 @@ impl Page for LogoutPage<'_> {
     }
 }
 
-impl Page for SignedOutPage<'_> {
+impl Page for SignedOutPage {
     fn render(&self, frame: &Frame<'_>) -> Result<String, askama::Error> {
         let t = frame.texts();
         let view = SignedOutView {
             frame,
             t,
             title: frame.title(t.sign_out.done_heading, false),
-            page: self,
         };
         view.render()
     }

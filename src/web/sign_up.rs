@@ -24,8 +24,6 @@ pub struct SignUpPage<'a> {
     pub email: &'a str,
     /// Why what was sent is refused.
     pub problems: SignUpProblems<'a>,
-    /// Whether there is a login page to go back to.
-    pub can_go_back: bool,
 }
 
 /// Why there is no account yet, field by field.

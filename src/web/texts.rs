@@ -202,9 +202,6 @@ pub(super) struct SignOut {
     pub(super) done_heading: &'static str,
     pub(super) done_shared: &'static str,
     pub(super) log_in: &'static str,
-    /// With the name of the app.
-    pub(super) return_to: Slot,
-    pub(super) return_to_app: &'static str,
 }
 
 #[derive(Debug)]

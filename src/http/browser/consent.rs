@@ -2,10 +2,10 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::errands::Stop;
+use super::errands::{Stop, posted_errand};
 use super::login::{Link, LinkQuery};
 use super::page_error::PageError;
-use super::visitor::{posted, visit};
+use super::visitor::visit;
 use crate::grants::{Decision, Errand};
 use crate::http::Endpoints;
 use crate::http::error::ApiError;
@@ -27,9 +27,7 @@ pub(in crate::http) async fn post(
     request: HttpRequest,
     form: Result<Form, ApiError>,
 ) -> HttpResponse {
-    posted(&endpoints, &request, async |visitor| {
-        let form = form?;
-        let stop = Stop::of_form(&visitor, form.value("request"))?;
+    posted_errand(&endpoints, &request, form, async |stop, form| {
         match form.value("decision") {
             Some("allow") => decide(stop, Decision::Allow).await,
             Some("deny") => decide(stop, Decision::Deny).await,

@@ -1,18 +1,21 @@
 //! Going on with what somebody is here for, page after page.
 
-use actix_web::HttpResponse;
 use actix_web::cookie::Cookie;
 use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
 use url::form_urlencoded;
 
 use super::answer::{Permissions, page, redirect, respond, with_cookie};
 use super::cookies::Jar;
 use super::page_error::{PageError, authorization_failed};
-use super::visitor::Visitor;
+use super::visitor::{Visitor, posted};
 use crate::accounts::browser::SignedIn;
 use crate::domain::authorization::{AuthorizationRequest, LoginReason};
 use crate::domain::client::Client;
 use crate::grants::{AccountPlace, AuthorizationError, Errand, PendingRequest, Progress};
+use crate::http::Endpoints;
+use crate::http::error::ApiError;
+use crate::http::form::Form;
 use crate::http::observe::Caller;
 use crate::web::{
     App, ConsentPage, Frame, Language, LoginPage, LoginProblem, SignUpPage, SignUpProblems,
@@ -308,7 +311,6 @@ impl<'v, 'a> Stop<'v, 'a> {
             username: typed.username,
             email: typed.email,
             problems,
-            can_go_back: true,
         };
         let status = typed.status.unwrap_or(StatusCode::OK);
         let permissions = self.permissions(app.as_ref());
@@ -346,6 +348,21 @@ impl<'v, 'a> Stop<'v, 'a> {
         let response = page(&shown, &self.frame(), StatusCode::OK, &permissions)?;
         named(response, cookie)
     }
+}
+
+/// Serves a form that carries what somebody is here for.
+pub(super) async fn posted_errand(
+    endpoints: &web::Data<Endpoints>,
+    request: &HttpRequest,
+    form: Result<Form, ApiError>,
+    work: impl AsyncFnOnce(Stop<'_, '_>, &Form) -> Result<HttpResponse, PageError>,
+) -> HttpResponse {
+    posted(endpoints, request, async |visitor| {
+        let form = form?;
+        let stop = Stop::of_form(&visitor, form.value("request"))?;
+        work(stop, &form).await
+    })
+    .await
 }
 
 /// What somebody has typed into the login page, and what came of it.

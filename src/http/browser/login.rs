@@ -11,9 +11,9 @@ use zeroize::Zeroizing;
 
 use super::answer::{redirect, with_cookie, with_retry_after};
 use super::cookies::Jar;
-use super::errands::{Stop, Typed, path_of};
+use super::errands::{Stop, Typed, path_of, posted_errand};
 use super::page_error::PageError;
-use super::visitor::{Visitor, posted, visit};
+use super::visitor::{Visitor, visit};
 use crate::accounts::AccountError;
 use crate::accounts::browser::{Arrival, FreshLogin, SignedIn};
 use crate::accounts::login::{Challenge, Credentials, Login, LoginStep};
@@ -77,13 +77,11 @@ pub(in crate::http) async fn post(
     request: HttpRequest,
     form: Result<Form, ApiError>,
 ) -> HttpResponse {
-    posted(&endpoints, &request, async |visitor| {
-        let form = form?;
-        let stop = Stop::of_form(&visitor, form.value("request"))?;
+    posted_errand(&endpoints, &request, form, async |stop, form| {
         match form.value("action") {
             Some("cancel") => cancel(stop).await,
             Some("continue") => go_on_as_who_is_here(stop).await,
-            _ => log_in(stop, &form).await,
+            _ => log_in(stop, form).await,
         }
     })
     .await

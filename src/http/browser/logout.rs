@@ -222,13 +222,13 @@ fn signed_out(visitor: &Visitor<'_>, wish: &EndSession) -> Result<HttpResponse, 
     if let Some(uri) = &wish.return_to {
         return redirect(uri);
     }
-    let app = app(visitor, wish);
-    let shown = SignedOutPage {
-        app: app.as_ref().map(AppView::app),
-        return_to: None,
-    };
     let permissions = Permissions::default();
-    page(&shown, &visitor.frame(), StatusCode::OK, &permissions)
+    page(
+        &SignedOutPage,
+        &visitor.frame(),
+        StatusCode::OK,
+        &permissions,
+    )
 }
 
 fn app(visitor: &Visitor<'_>, wish: &EndSession) -> Option<AppView> {

@@ -5,10 +5,10 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::TimeDelta;
 
 use super::answer::with_retry_after;
-use super::errands::{Stop, TypedAccount};
+use super::errands::{Stop, TypedAccount, posted_errand};
 use super::login::{Link, LinkQuery, arrive_signed_in, sign_in};
 use super::page_error::PageError;
-use super::visitor::{posted, visit};
+use super::visitor::visit;
 use crate::accounts::AccountError;
 use crate::accounts::login::Login;
 use crate::accounts::registration::Registration;
@@ -42,13 +42,11 @@ pub(in crate::http) async fn post(
     request: HttpRequest,
     form: Result<Form, ApiError>,
 ) -> HttpResponse {
-    posted(&endpoints, &request, async |visitor| {
-        let form = form?;
-        let stop = Stop::of_form(&visitor, form.value("request"))?;
-        if !visitor.endpoints.service.signup {
+    posted_errand(&endpoints, &request, form, async |stop, form| {
+        if !stop.visitor.endpoints.service.signup {
             return Err(PageError::sign_up_closed());
         }
-        sign_up(stop, &form).await
+        sign_up(stop, form).await
     })
     .await
 }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use tokensmith_verify::Audience;
+use tokensmith_verify::{Audience, ScopeSet};
 
 use super::{array, instant, json, optional_instant, parsed};
 use crate::domain::audit::{AuditRecord, ChainHash, Origin, RecordMac, Seal, StoredRecord};
@@ -120,6 +120,10 @@ fn session_end(row: &impl Columns) -> Read<Option<SessionEnd>> {
 
 pub(in crate::store) fn session_id(row: &impl Columns) -> Read<SessionId> {
     Ok(SessionId(id(row, "id")?))
+}
+
+pub(in crate::store) fn scope(row: &impl Columns) -> Read<ScopeSet> {
+    parsed(row, "scope")
 }
 
 pub(in crate::store) fn session_ids(rows: &[impl Columns]) -> Read<Vec<SessionId>> {

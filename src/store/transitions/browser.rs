@@ -15,15 +15,12 @@ use crate::domain::ports::{
     AuthorizationCode, CodeGrant, CodeGranting, GrantBasis, LoginEnd, LogoutDelivery, PushedName,
     PushedRequest, RequestDigest, SignIn, SignInOutcome, StoredLogin, UserChange,
 };
-use crate::domain::session::SessionEnd;
+use crate::domain::session::{SessionEnd, goes_on_while_away};
 use crate::domain::user::Profile;
-use crate::store::connection::{Columns, Connection};
+use crate::store::connection::Connection;
 use crate::store::error::StatementError;
 use crate::store::rows::{self, browser, people};
 use crate::store::sql;
-
-/// Scope of sessions that go on when the browser signs out (`OpenID` Connect Core §11).
-const OFFLINE: &str = "offline_access";
 
 // --- Logins ------------------------------------------------------------------------------------
 
@@ -41,19 +38,25 @@ pub(in crate::store) async fn sign_in(
     if connection.execute(sql::NOTE_LOGIN, &params).await? == 0 {
         return Ok(SignInOutcome::AccountChanged);
     }
-    if order.renews {
-        if !renew_login(connection, login).await? {
-            return Ok(SignInOutcome::LoginOver);
-        }
+    let statement = if order.renews {
+        sql::RENEW_LOGIN
     } else {
-        insert_login(connection, login).await?;
+        sql::INSERT_LOGIN
+    };
+    if write_login(connection, statement, login).await? == 0 {
+        return Ok(SignInOutcome::LoginOver);
     }
     settle_attempts(connection, &order.forget, &order.refund).await?;
     audit::record(connection, record).await?;
     Ok(SignInOutcome::SignedIn)
 }
 
-async fn insert_login(connection: &mut impl Connection, login: &BrowserLogin) -> Outcome<()> {
+/// Writes a login by one of the two statements that take all of it; answers how many rows that was.
+async fn write_login(
+    connection: &mut impl Connection,
+    statement: &'static str,
+    login: &BrowserLogin,
+) -> Outcome<u64> {
     let methods = people::methods_text(&login.authentication);
     let address = login.address.map(|address| address.to_string());
     let params = [
@@ -69,26 +72,7 @@ async fn insert_login(connection: &mut impl Connection, login: &BrowserLogin) ->
         rows::milliseconds(login.idle_expires_at).into(),
         rows::milliseconds(login.expires_at).into(),
     ];
-    connection.execute(sql::INSERT_LOGIN, &params).await?;
-    Ok(())
-}
-
-async fn renew_login(connection: &mut impl Connection, login: &BrowserLogin) -> Outcome<bool> {
-    let methods = people::methods_text(&login.authentication);
-    let address = login.address.map(|address| address.to_string());
-    let params = [
-        login.id.0.as_slice().into(),
-        login.user_id.0.as_slice().into(),
-        login.secret.0.as_slice().into(),
-        rows::milliseconds(login.authentication.at).into(),
-        methods.as_str().into(),
-        login.device.as_ref().map(DeviceLabel::as_str).into(),
-        address.as_deref().into(),
-        rows::milliseconds(login.last_seen_at).into(),
-        rows::milliseconds(login.idle_expires_at).into(),
-        rows::milliseconds(login.expires_at).into(),
-    ];
-    Ok(connection.execute(sql::RENEW_LOGIN, &params).await? > 0)
+    connection.execute(statement, &params).await
 }
 
 pub(in crate::store) async fn find_login(
@@ -148,7 +132,7 @@ pub(in crate::store) async fn end_login(
         .await?;
     let mut ending = Vec::with_capacity(sessions.len());
     for row in &sessions {
-        let is_offline = row.text("scope")?.split(' ').any(|scope| scope == OFFLINE);
+        let is_offline = goes_on_while_away(&people::scope(row)?);
         if end.with_offline_sessions || !is_offline {
             ending.push(people::session_id(row)?);
         }

@@ -57,7 +57,6 @@ pub(super) fn sign_up(text: &str) -> SignUpPage<'_> {
         username: text,
         email: text,
         problems: SignUpProblems::default(),
-        can_go_back: true,
     }
 }
 
@@ -160,10 +159,6 @@ pub(super) fn pages(text: &str) -> Vec<Sample<'_>> {
         app: Some(app(text)),
         person: text,
     };
-    let signed_out = SignedOutPage {
-        app: Some(app(text)),
-        return_to: Some(text),
-    };
     let error = ErrorPage {
         problem: PageProblem::UnknownApp,
         detail: Some(text),
@@ -179,7 +174,7 @@ pub(super) fn pages(text: &str) -> Vec<Sample<'_>> {
         sample("account, saved", saved),
         sample("devices", devices(text)),
         sample("logout", logout),
-        sample("signed out", signed_out),
+        sample("signed out", SignedOutPage),
         sample("error", error),
     ];
     pages.push(sample(

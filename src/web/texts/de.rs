@@ -229,8 +229,6 @@ pub(in crate::web) static DE: Texts = Texts {
         done_shared: "Wenn noch andere diesen Computer benutzen, schließen Sie bitte auch den \
                       Browser.",
         log_in: "Wieder anmelden",
-        return_to: Slot::new("Zurück zu ", ""),
-        return_to_app: "Zurück zur App",
     },
     form_post: FormPost {
         heading: "Einen Moment",

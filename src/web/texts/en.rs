@@ -221,8 +221,6 @@ pub(in crate::web) static EN: Texts = Texts {
         done_heading: "You are signed out",
         done_shared: "On a computer that you share, close the browser as well.",
         log_in: "Sign in again",
-        return_to: Slot::new("Back to ", ""),
-        return_to_app: "Back to the app",
     },
     form_post: FormPost {
         heading: "One moment",
