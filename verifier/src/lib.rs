@@ -21,6 +21,7 @@ mod jwt;
 mod keyset;
 mod numeric_date;
 mod reject;
+pub mod revocation;
 mod scope;
 #[cfg(feature = "testing")]
 pub mod testing;
