@@ -2,7 +2,9 @@
 
 mod commands;
 mod demo;
+mod relay;
 mod server;
+mod stop;
 mod tls;
 
 use std::net::SocketAddr;
@@ -11,20 +13,24 @@ use std::sync::Arc;
 use crate::accounts::trail::Trail;
 use crate::accounts::{AccountError, Accounts};
 use crate::admin::clients::ClientAdministration;
+use crate::admin::cut_offs::CutOffs;
 use crate::admin::keys::KeyAdministration;
 use crate::admin::{AdminError, Administration};
 use crate::clock::SystemClock;
 use crate::config::{ConfigError, Settings};
 use crate::crypto::{
-    HmacChainSealer, HmacSecretMint, KeyRefused, MasterKey, MasterKeyError, MasterKeySource,
-    MasterKeyedTokens, PasswordPool, PasswordPoolError, SealedKeyVault, SystemEntropy,
-    demo_client_secret, demo_password,
+    FeistelPermutation, HmacChainSealer, HmacSecretMint, KeyRefused, MasterKey, MasterKeyError,
+    MasterKeySource, MasterKeyedTokens, PasswordPool, PasswordPoolError, SealedKeyVault,
+    SystemEntropy, demo_client_secret, demo_password,
 };
 use crate::domain::issuer::Issuer;
 use crate::domain::ports::{
-    Clock, Entropy, KeyVaultError, MasterKeyFingerprint, SecretMint, Store, StoreError,
+    Clock, Entropy, KeyVaultError, MasterKeyFingerprint, SecretMint, StatusIndices, Store,
+    StoreError,
 };
 use crate::outbound::NoHttpClient;
+use crate::relay::InvalidUpstream;
+use crate::revocation::LeasedIndices;
 use crate::store::{self, DatabaseLocation, OpenError};
 use crate::telemetry::metrics::Metrics;
 
@@ -103,6 +109,12 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
+    /// The server failed.
+    #[error("the server failed: {0}")]
+    Server(#[source] std::io::Error),
+    /// The server to relay cannot be used.
+    #[error(transparent)]
+    Upstream(#[from] InvalidUpstream),
     /// TLS files that cannot be used.
     #[error("{0}")]
     Tls(String),
@@ -133,6 +145,7 @@ pub struct Parts {
     issuer: Issuer,
     entropy: Arc<dyn Entropy>,
     mint: Arc<HmacSecretMint>,
+    indices: Arc<dyn StatusIndices>,
     metrics: Metrics,
     demo: DemoSecrets,
 }
@@ -195,8 +208,12 @@ impl Parts {
             service_name: issuer.host().to_owned(),
             login_policy: settings.browser.logins,
         };
+        let permutation = Arc::new(FeistelPermutation::new(&master));
+        let indices: Arc<dyn StatusIndices> =
+            Arc::new(LeasedIndices::new(Arc::clone(&store), permutation));
         let clients = ClientAdministration {
             store: Arc::clone(&store),
+            indices: Arc::clone(&indices),
             mint: Arc::clone(&mint) as Arc<dyn SecretMint>,
             entropy: Arc::clone(&entropy),
             keys: keys.clone(),
@@ -207,12 +224,17 @@ impl Parts {
                 accounts,
                 clients,
                 keys,
+                cut_offs: CutOffs {
+                    store: Arc::clone(&store),
+                    entropy: Arc::clone(&entropy),
+                },
                 clock,
                 store,
             },
             issuer,
             entropy,
             mint,
+            indices,
             metrics,
             demo: DemoSecrets {
                 client_secret: demo_client_secret(&master),

@@ -15,6 +15,7 @@ use crate::crypto::MasterKeySource;
 use crate::domain::issuer::Issuer;
 use crate::domain::key_schedule::RotationPolicy;
 use crate::domain::network::Networks;
+use crate::http::StreamLimits;
 use crate::store::DatabaseLocation;
 use crate::telemetry::logs::{LogFormat, parse_filter};
 
@@ -60,6 +61,8 @@ pub struct Settings {
     pub trusted_proxies: Networks,
     /// What may be called although it is not public, when a client registers a URL there.
     pub private_receivers: Networks,
+    /// How many may follow the log of revocations at once.
+    pub streams: StreamLimits,
     /// Threads that answer requests.
     pub workers: usize,
     /// How long running requests may take to finish when the process is told to stop.
@@ -128,6 +131,16 @@ const SETTINGS: &[Setting] = &[
     Setting::list(
         "private_receivers",
         "addresses and networks such as 10.0.0.0/8, with commas between",
+    ),
+    Setting::new(
+        "revocation.streams_per_address",
+        "256",
+        "a number from 1 to 1000000",
+    ),
+    Setting::new(
+        "revocation.max_streams",
+        "20000",
+        "a number from 1 to 1000000",
     ),
     Setting::new(
         "workers",
@@ -202,6 +215,7 @@ impl Settings {
             browser: browser::read(layers)?,
             trusted_proxies: networks(layers, "trusted_proxies")?,
             private_receivers: networks(layers, "private_receivers")?,
+            streams: streams(layers)?,
             workers: if workers == 0 {
                 available_cores()
             } else {
@@ -274,6 +288,14 @@ fn tls(layers: &Layers) -> Result<Option<TlsFiles>, ConfigError> {
         (Some(_), None) => Err(layers.contradiction("tls.cert", "tls.key beside tls.cert")),
         (None, Some(_)) => Err(layers.contradiction("tls.key", "tls.cert beside tls.key")),
     }
+}
+
+fn streams(layers: &Layers) -> Result<StreamLimits, ConfigError> {
+    let number = |name| layers.parse(name, |text| parse_number(text, 1..=1_000_000));
+    Ok(StreamLimits {
+        per_address: number("revocation.streams_per_address")?,
+        total: number("revocation.max_streams")?,
+    })
 }
 
 fn networks(layers: &Layers, name: &'static str) -> Result<Networks, ConfigError> {

@@ -14,7 +14,7 @@ use crate::domain::id::ClientId;
 use crate::domain::issuer::Issuer;
 use crate::domain::ports::{
     ClientChange, Entropy, NewClient, NewSecret, SecretMint, SecretRotation, SecretRotationOrder,
-    Store,
+    StatusIndices, Store,
 };
 
 /// How long the older secret goes on after a rotation, unless told otherwise: a day to roll the
@@ -31,6 +31,8 @@ pub struct ClientAdministration {
     pub store: Arc<dyn Store>,
     /// Makes their secrets.
     pub mint: Arc<dyn SecretMint>,
+    /// Gives their tokens a bit.
+    pub indices: Arc<dyn StatusIndices>,
     /// For ids that the server chooses.
     pub entropy: Arc<dyn Entropy>,
     /// Sees to it that there is a key for the client's algorithm.
@@ -73,9 +75,13 @@ impl ClientAdministration {
         } else {
             Some(self.mint.mint_client_secret()?)
         };
-        let (text, secret) = minted
-            .map(|(text, id, digest)| (text, NewSecret { id, digest }))
-            .unzip();
+        let (text, secret) = match minted {
+            None => (None, None),
+            Some((text, id, digest)) => {
+                let status = self.indices.next(now).await?;
+                (Some(text), Some(NewSecret { id, digest, status }))
+            }
+        };
         let id = match id {
             Some(id) => id,
             None => self.invent_id()?,
@@ -182,6 +188,7 @@ impl ClientAdministration {
             secret: NewSecret {
                 id: secret_id,
                 digest,
+                status: self.indices.next(now).await?,
             },
             others_end_at: now + wish.overlap,
             force: wish.force,
@@ -241,6 +248,7 @@ fn registered(new: NewClient, now: Timestamp) -> Client {
     let secret = new.secret.map(|secret| ClientSecret {
         id: secret.id,
         digest: secret.digest,
+        status: secret.status,
         created_at: now,
         expires_at: None,
         last_used_at: None,

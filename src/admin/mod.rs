@@ -1,6 +1,7 @@
 //! What administrators do, for the command line and for `/api/admin` alike.
 
 pub mod clients;
+pub mod cut_offs;
 pub mod keys;
 pub mod view;
 
@@ -12,6 +13,7 @@ use crate::domain::id::{ClientId, InvalidClientId, Kid};
 use crate::domain::ports::{Clock, KeyVaultError, NoEntropy, Store, StoreError};
 
 use clients::ClientAdministration;
+use cut_offs::CutOffs;
 use keys::KeyAdministration;
 
 /// All use cases of administrators.
@@ -23,6 +25,8 @@ pub struct Administration {
     pub clients: ClientAdministration,
     /// Signing keys.
     pub keys: KeyAdministration,
+    /// Cutting tokens off.
+    pub cut_offs: CutOffs,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// The database.
@@ -71,6 +75,9 @@ pub enum AdminError {
     /// No random bytes.
     #[error(transparent)]
     NoEntropy(#[from] NoEntropy),
+    /// A cut-off ahead of now would keep everybody waiting.
+    #[error("the instant of a cut-off must not lie in the future")]
+    CutOffAhead,
     /// Other replicas changed the keys again and again in between.
     #[error("the keys changed while this was under way; try again")]
     Contended,

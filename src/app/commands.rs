@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use super::{Application, Installation, Parts, Purpose, StartError, issuer_or_local};
 use crate::admin::Administration;
+use crate::cli::relay::RelayArgs;
 use crate::cli::{self, Command, Failure, SettingsArgs};
 use crate::config::Settings;
 use crate::telemetry::logs::{self, LogGuard};
@@ -26,6 +27,7 @@ async fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Dev(arguments) => dev(&arguments).await,
         Command::Serve(arguments) => serve(&arguments).await,
+        Command::Relay(arguments) => relay(&arguments).await,
         Command::Client(command) => {
             let administration = open(command.settings(), command.is_first_step()).await?;
             cli::client::run(command, &administration).await
@@ -79,6 +81,12 @@ async fn serve(arguments: &SettingsArgs) -> Result<(), Failure> {
     let _logs = start_logs(&settings)?;
     let application = Application::build(&settings, Purpose::Production).await?;
     Ok(application.run_until_stopped().await?)
+}
+
+async fn relay(arguments: &RelayArgs) -> Result<(), Failure> {
+    let settings = arguments.load()?;
+    let _logs = start_logs(&settings)?;
+    Ok(super::relay::run(&settings, arguments).await?)
 }
 
 /// Opens the database for a command that works beside, or without, a running server.

@@ -40,9 +40,11 @@ async fn seed_service(parts: &Parts) -> Result<(), AdminError> {
     };
     let mut id = [0; 16];
     parts.entropy.fill(&mut id)?;
+    let now = parts.administration.clock.now();
     let secret = NewSecret {
         id: SecretId(id),
         digest: parts.mint.digest(&parts.demo.client_secret),
+        status: parts.indices.next(now).await?,
     };
     register(parts, DEMO_CLIENT, metadata, Some(secret)).await
 }

@@ -1,6 +1,6 @@
 //! The HTTP server around the endpoints.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,14 +10,17 @@ use actix_web::{App, HttpServer, web};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use super::stop::{StopSignal, run_until_stopped};
 use super::{Installation, Parts, StartError, demo, tls};
 use crate::cli::dev::DemoCredentials;
 use crate::config::{ConfigError, Settings};
 use crate::domain::issuer::Issuer;
+use crate::domain::revocation::LogTerms;
 use crate::grants::{self, LogoutDeliveries, TokenService};
-use crate::http::{self, Endpoints, Surroundings};
+use crate::http::{self, Endpoints, StreamLimits, Surroundings};
 use crate::outbound::{HttpLogoutReceivers, Reach};
-use crate::replica::{KeyRing, Replica};
+use crate::replica::{KeyRing, Replica, RevocationLog};
+use crate::revocation::{Feed, RevocationState};
 
 /// How long a client may take to send the head of a request.
 const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -55,9 +58,8 @@ impl Application {
         if purpose == Purpose::Development && !address.ip().is_loopback() {
             return Err(StartError::NotLoopback(address));
         }
-        let listen_error = |source| StartError::Listen { address, source };
-        let listener = TcpListener::bind(address).map_err(listen_error)?;
-        let address = listener.local_addr().map_err(listen_error)?;
+        let listener = bind(address)?;
+        let address = listener.local_addr().unwrap_or(address);
         let issuer = match (&settings.issuer, purpose) {
             (Some(issuer), _) => issuer.clone(),
             (None, Purpose::Development) => super::issuer_or_local(settings, address)?,
@@ -74,7 +76,9 @@ impl Application {
         let url = format!("{scheme}://{address}{}", issuer.path());
         // Before anybody can find the service ready, and stop it.
         let stop = StopSignal::register();
-        let server = serve(settings, listener, endpoints)?;
+        let server = serve(settings, listener, move |config| {
+            http::mount(config, &endpoints);
+        })?;
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
             issuer = %issuer,
@@ -122,19 +126,8 @@ impl Application {
     pub async fn run_until_stopped(self) -> std::io::Result<()> {
         let upkeep = self.replica.clone().keep_up(self.deliveries);
         let upkeep = tokio::spawn(upkeep);
-        let (handle, mut stop) = (self.server.handle(), self.stop);
-        tokio::spawn(async move {
-            stop.received().await;
-            tracing::info!("stopping: no new connections; running requests may finish");
-            let hurry = handle.clone();
-            tokio::spawn(async move {
-                stop.received().await;
-                tracing::warn!("told to stop again: not waiting for running requests");
-                hurry.stop(false).await;
-            });
-            handle.stop(true).await;
-        });
-        let outcome = self.server.await;
+        let feed = self.replica.revocations.feed.clone();
+        let outcome = run_until_stopped(self.server, self.stop, feed).await;
         upkeep.abort();
         let tidy_up = async {
             self.replica.write_secret_uses().await;
@@ -168,8 +161,16 @@ async fn start_replica(parts: &Parts) -> Result<Replica, StartError> {
         parts.issuer.clone(),
         metrics.signing.clone(),
     );
+    let ring = Arc::new(ring);
+    let log = RevocationLog::new(
+        Arc::new(RevocationState::new(LogTerms::of(&parts.issuer))),
+        Feed::new(metrics.feed.clone()),
+        Arc::clone(&ring) as _,
+        Arc::clone(&parts.administration.store),
+        Arc::clone(&parts.administration.clock),
+    );
     let replica = Replica::start(
-        Arc::new(ring),
+        (ring, Arc::new(log)),
         parts.administration.keys.clone(),
         parts.administration.accounts.trail.clone(),
         Arc::clone(&parts.administration.clock),
@@ -215,6 +216,8 @@ fn endpoints(settings: &Settings, parts: &Parts, replica: &Replica) -> Endpoints
         entropy: Arc::clone(&parts.entropy),
         accounts: parts.administration.accounts.clone(),
         memory: Arc::clone(&replica.sessions) as _,
+        indices: Arc::clone(&parts.indices),
+        revocations: Arc::clone(&replica.revocations.state) as _,
     };
     Endpoints::new(
         service,
@@ -224,28 +227,29 @@ fn endpoints(settings: &Settings, parts: &Parts, replica: &Replica) -> Endpoints
         Surroundings {
             jwks_max_age: settings.jwks_max_age,
             trusted_proxies: settings.trusted_proxies.clone(),
+            streams: streams(settings),
             brand: settings.browser.brand.clone(),
         },
     )
 }
 
-fn serve(
+pub(super) fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).map_err(|source| StartError::Listen { address, source })
+}
+
+pub(super) fn serve(
     settings: &Settings,
     listener: TcpListener,
-    endpoints: web::Data<Endpoints>,
+    mount: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
 ) -> Result<Server, StartError> {
     let address = settings.listen;
-    let server = HttpServer::new(move || {
-        App::new()
-            .wrap(from_fn(http::observe))
-            .configure(|config| http::mount(config, &endpoints))
-    })
-    .workers(settings.workers)
-    .max_connections(connections_per_worker(settings.workers))
-    .client_request_timeout(REQUEST_HEAD_TIMEOUT)
-    .keep_alive(KEEP_ALIVE)
-    .shutdown_timeout(settings.shutdown_timeout.as_secs())
-    .disable_signals();
+    let server = HttpServer::new(move || App::new().wrap(from_fn(http::observe)).configure(&mount))
+        .workers(settings.workers)
+        .max_connections(connections_per_worker(settings.workers))
+        .client_request_timeout(REQUEST_HEAD_TIMEOUT)
+        .keep_alive(KEEP_ALIVE)
+        .shutdown_timeout(settings.shutdown_timeout.as_secs())
+        .disable_signals();
     let server = match &settings.tls {
         None => server.listen(listener),
         Some(files) => server.listen_rustls_0_23(listener, tls::server_config(files)?),
@@ -253,6 +257,17 @@ fn serve(
     Ok(server
         .map_err(|source| StartError::Listen { address, source })?
         .run())
+}
+
+/// As many streams as are allowed, and never more than half of the connections: tokens must not wait
+/// for readers to leave.
+pub(super) fn streams(settings: &Settings) -> StreamLimits {
+    let connections = connections_per_worker(settings.workers) * settings.workers;
+    let half = u32::try_from(connections / 2).unwrap_or(u32::MAX);
+    StreamLimits {
+        total: settings.streams.total.min(half),
+        ..settings.streams
+    }
 }
 
 /// As many connections as there are file descriptors for, with some to spare for the database; at
@@ -283,49 +298,4 @@ fn file_descriptors() -> u64 {
 #[cfg(not(unix))]
 fn file_descriptors() -> u64 {
     8_192
-}
-
-/// SIGTERM, which orchestrators send, and SIGINT, which a terminal sends.
-#[cfg(unix)]
-struct StopSignal(std::io::Result<[tokio::signal::unix::Signal; 2]>);
-
-#[cfg(unix)]
-impl StopSignal {
-    fn register() -> Self {
-        use tokio::signal::unix::{SignalKind, signal};
-        Self(signal(SignalKind::terminate()).and_then(|terminate| {
-            signal(SignalKind::interrupt()).map(|interrupt| [terminate, interrupt])
-        }))
-    }
-
-    async fn received(&mut self) {
-        match &mut self.0 {
-            Ok([terminate, interrupt]) => {
-                tokio::select! {
-                    _ = terminate.recv() => {}
-                    _ = interrupt.recv() => {}
-                }
-            }
-            Err(error) => {
-                tracing::error!(%error, "cannot listen for signals; only a kill will stop this");
-                std::future::pending::<()>().await;
-            }
-        }
-    }
-}
-
-#[cfg(not(unix))]
-struct StopSignal;
-
-#[cfg(not(unix))]
-impl StopSignal {
-    fn register() -> Self {
-        Self
-    }
-
-    async fn received(&mut self) {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
 }

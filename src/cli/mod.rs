@@ -10,6 +10,7 @@ pub mod doctor;
 pub mod keys;
 mod output;
 mod person;
+pub mod relay;
 pub mod session;
 mod settings_args;
 pub mod token;
@@ -37,6 +38,8 @@ pub enum Command {
     Dev(SettingsArgs),
     /// Serve in production: explicit issuer, nothing seeded.
     Serve(SettingsArgs),
+    /// Pass the revocation log of a server on to many verifiers nearby.
+    Relay(relay::RelayArgs),
     /// Register, list, disable and delete clients, and rotate their secrets.
     #[command(subcommand)]
     Client(client::ClientCommand),

@@ -10,7 +10,7 @@ use crate::accounts::view::SessionView;
 use crate::admin::Administration;
 use crate::domain::Timestamp;
 use crate::domain::audit::Origin;
-use crate::domain::id::SessionId;
+use crate::domain::id::{ClientId, SessionId};
 use crate::domain::session::{EndReason, Session};
 
 /// `tokensmith session`
@@ -18,10 +18,13 @@ use crate::domain::session::{EndReason, Session};
 pub enum SessionCommand {
     /// List the live sessions of a person, newest first
     List(ListArgs),
-    /// End a session, or all sessions of a person; signed access tokens live on until they expire
+    /// End a session, or all sessions of a person, and take their access tokens back
     #[command(override_usage = "tokensmith session end <SID>\n       \
                                 tokensmith session end --user <USER>")]
     End(EndArgs),
+    /// Cut off whatever is older than an instant: access tokens, and the sessions and logins of whoever
+    /// signed in before it. For the end of a restore, and for emergencies
+    CutOff(CutOffArgs),
 }
 
 /// `tokensmith session list`
@@ -53,6 +56,22 @@ pub struct EndArgs {
     settings: SettingsArgs,
 }
 
+/// `tokensmith session cut-off`
+#[derive(Args)]
+pub struct CutOffArgs {
+    /// The instant, such as 2026-11-22T09:30:00Z; not in the future
+    #[arg(long)]
+    before: Timestamp,
+    /// Only what belongs to this client
+    #[arg(long, allow_hyphen_values = true)]
+    client: Option<ClientId>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    settings: SettingsArgs,
+}
+
 impl SessionCommand {
     /// The settings that were given with the command.
     #[must_use]
@@ -60,6 +79,7 @@ impl SessionCommand {
         match self {
             Self::List(arguments) => &arguments.settings,
             Self::End(arguments) => &arguments.settings,
+            Self::CutOff(arguments) => &arguments.settings,
         }
     }
 }
@@ -80,7 +100,32 @@ pub async fn run(command: SessionCommand, administration: &Administration) -> Re
             }
             seal(administration).await
         }
+        SessionCommand::CutOff(arguments) => {
+            cut_off(&arguments, administration).await?;
+            seal(administration).await
+        }
     }
+}
+
+async fn cut_off(arguments: &CutOffArgs, administration: &Administration) -> Result<(), Failure> {
+    let cut_offs = &administration.cut_offs;
+    let (before, now) = (arguments.before, administration.clock.now());
+    let origin = &Origin::COMMAND_LINE;
+    match &arguments.client {
+        Some(client) => cut_offs.of_client(client, before, origin, now).await?,
+        None => cut_offs.of_issuer(before, origin, now).await?,
+    }
+    let instant = before.to_rfc3339();
+    if arguments.json {
+        let done = serde_json::json!({ "before": instant, "client_id": arguments.client });
+        return Ok(output::json(&done)?);
+    }
+    let whose = arguments.client.as_ref();
+    let whose = whose.map_or_else(String::new, |client| format!(" of client {client}"));
+    Ok(output::line(&format!(
+        "Cut off all tokens{whose} from before {instant}; whoever signed in before it has to sign in \
+         again."
+    ))?)
 }
 
 async fn list(arguments: &ListArgs, administration: &Administration) -> Result<(), Failure> {

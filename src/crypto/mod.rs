@@ -11,6 +11,7 @@ mod password;
 mod pem_import;
 mod secret;
 mod session_tokens;
+mod status_permutation;
 mod vault;
 
 pub use audit_chain::HmacChainSealer;
@@ -19,4 +20,5 @@ pub use master_key::{MasterKey, MasterKeyError, MasterKeySource};
 pub use password::{PasswordPool, PasswordPoolError};
 pub use secret::{HmacSecretMint, demo_client_secret, demo_password};
 pub use session_tokens::{KeyRefused, MasterKeyedTokens};
+pub use status_permutation::FeistelPermutation;
 pub use vault::SealedKeyVault;

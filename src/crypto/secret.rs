@@ -121,6 +121,7 @@ mod tests {
     use super::super::SystemEntropy;
     use super::*;
     use crate::domain::Timestamp;
+    use crate::domain::revocation::StatusIndex;
 
     fn mint() -> (tempfile::TempDir, HmacSecretMint) {
         let directory = tempfile::tempdir().unwrap();
@@ -136,6 +137,7 @@ mod tests {
         ClientSecret {
             id,
             digest,
+            status: StatusIndex::new(0, 0),
             created_at,
             expires_at: None,
             last_used_at: None,

@@ -101,6 +101,8 @@ kinds! {
     ClientSecretRotated = "client_secret_rotated";
     /// Signing keys were made, rescheduled, imported or withdrawn.
     SigningKeysChanged = "signing_keys_changed";
+    /// Everything older than an instant was cut off.
+    TokensCutOff = "tokens_cut_off";
 }
 
 /// The text names no kind of record.

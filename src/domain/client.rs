@@ -16,6 +16,7 @@ use super::algorithm::Algorithm;
 use super::id::{ClientId, SecretId};
 use super::redirect_uri::RedirectUri;
 use super::resource::Resource;
+use super::revocation::StatusIndex;
 use super::web_url::WebUrl;
 
 pub use policy::{AccessTokenFormat, PkcePolicy, UnknownAccessTokenFormat, UnknownPkcePolicy};
@@ -208,6 +209,8 @@ pub struct ClientSecret {
     pub id: SecretId,
     /// HMAC of the secret under a key derived from the master key.
     pub digest: SecretDigest,
+    /// The bit of the tokens that it is exchanged for.
+    pub status: StatusIndex,
     /// When it was made.
     pub created_at: Timestamp,
     /// From when it is refused; `None` while no end is planned.

@@ -22,6 +22,7 @@ pub mod password;
 pub mod ports;
 pub mod redirect_uri;
 pub mod resource;
+pub mod revocation;
 pub mod rotation;
 pub mod session;
 pub mod session_policy;

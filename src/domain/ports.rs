@@ -5,6 +5,7 @@ mod audit;
 mod browser;
 mod outbound;
 mod people;
+mod revocation;
 mod sessions_in_memory;
 mod tokens;
 
@@ -12,6 +13,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use tokensmith_verify::revocation::{HEARTBEAT_TYP, LIST_TYP, SNAPSHOT_TYP};
 
 use super::Timestamp;
 use super::algorithm::Algorithm;
@@ -20,6 +22,7 @@ use super::client::{Client, ClientMetadata, ClientSecret, SecretDigest};
 use super::id::{ClientId, Kid, SecretId};
 use super::key::{KeySchedule, PublicJwk, SealedPrivateKey, SigningKey};
 use super::password::{Password, PasswordHash};
+use super::revocation::StatusIndex;
 
 pub use audit::{AuditFilter, AuditStore, ChainSealer};
 pub use browser::{
@@ -32,6 +35,7 @@ pub use people::{
     PeopleStore, Redemption, Rotation, SessionUse, StoredCode, StoredSession, UserChange,
     UserCreation,
 };
+pub use revocation::{LogState, RevocationStore, RevocationView, StatusIndices, StatusPermutation};
 pub use sessions_in_memory::SessionMemory;
 pub use tokens::{
     AccessTokenReader, IdTokenHint, IdTokenReader, ReferenceToken, SessionTokens,
@@ -73,6 +77,12 @@ pub enum TokenKind {
     IdToken,
     /// A logout token (`OpenID` Connect Back-Channel Logout 1.0 §2.4).
     LogoutToken,
+    /// A status list (draft-ietf-oauth-status-list §5.1).
+    StatusList,
+    /// The state of all revocations but for the lists themselves.
+    RevocationSnapshot,
+    /// Word that the log of revocations ends here.
+    RevocationHeartbeat,
 }
 
 impl TokenKind {
@@ -82,6 +92,9 @@ impl TokenKind {
         match self {
             Self::IdToken => "JWT",
             Self::LogoutToken => "logout+jwt",
+            Self::StatusList => LIST_TYP,
+            Self::RevocationSnapshot => SNAPSHOT_TYP,
+            Self::RevocationHeartbeat => HEARTBEAT_TYP,
         }
     }
 }
@@ -241,6 +254,8 @@ pub struct NewSecret {
     pub id: SecretId,
     /// Its digest.
     pub digest: SecretDigest,
+    /// The bit of its tokens.
+    pub status: StatusIndex,
 }
 
 /// What became of a request to change a client.
@@ -328,7 +343,7 @@ pub struct PoolUse {
 /// takes a record writes it when, and only when, it changes something; it happens at the instant of
 /// the record.
 #[async_trait]
-pub trait Store: PeopleStore + BrowserStore + AuditStore {
+pub trait Store: PeopleStore + BrowserStore + AuditStore + RevocationStore {
     /// Registers a client. [`ClientChange::Unchanged`] when the id is taken.
     async fn create_client(
         &self,

@@ -12,6 +12,7 @@ use super::claims::RequestedClaims;
 use super::client::Client;
 use super::device::DeviceLabel;
 use super::id::{ClientId, LoginId, SessionId, UserId};
+use super::revocation::StatusIndex;
 use super::rotation::Chain;
 
 /// A session as it is stored.
@@ -80,6 +81,8 @@ pub struct SessionTerms {
     pub login_id: Option<LoginId>,
     /// Goes into the key of its tokens, so that the master key alone forges none.
     pub secret: SessionSecret,
+    /// The bit of its access tokens.
+    pub status: StatusIndex,
     /// The most that its tokens may carry.
     pub scope: ScopeSet,
     /// The APIs that its tokens may be for.

@@ -6,13 +6,17 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DurationRound, TimeDelta};
 use serde_json::{Map, Value};
-use tokensmith_verify::{Audience, Claims, ScopeSet};
+use tokensmith_verify::{Audience, Claims, ScopeSet, Status, StatusListEntry};
 
 use super::{GrantError, TokenService};
 use crate::domain::Timestamp;
 use crate::domain::client::{AccessTokenFormat, Client};
 use crate::domain::ports::ReferenceToken;
+use crate::domain::revocation::{StatusIndex, list_uris};
 use crate::domain::session::SessionTerms;
+
+/// A cut-off lies two seconds ahead at most; more is a clock that was set.
+const LONGEST_WAIT: Duration = Duration::from_secs(3);
 
 /// What one access token says, apart from what every token of the client says.
 pub(super) struct AccessTokenGrant<'a> {
@@ -23,8 +27,9 @@ pub(super) struct AccessTokenGrant<'a> {
 
 /// Whom an access token speaks of.
 pub(super) enum Subject<'a> {
-    /// RFC 9068 §2.2: without a resource owner, `sub` is the client.
-    Client,
+    /// RFC 9068 §2.2: without a resource owner, `sub` is the client. With the bit of the secret that
+    /// it showed.
+    Client(StatusIndex),
     /// A person, in a session.
     Person(&'a SessionTerms),
 }
@@ -40,6 +45,29 @@ impl TokenService {
         }
     }
 
+    /// Waits until a token for the client would not be dead at once: after a cut-off that is until its
+    /// second has begun. Answers the instant at which to go on.
+    pub async fn wait_out_cut_off(&self, client: &Client, now: Timestamp) -> Timestamp {
+        let Some(until) = self.revocations.held_back_until(client, now) else {
+            return now;
+        };
+        let wait = (until - now).to_std().unwrap_or_default();
+        tokio::time::sleep(wait.min(LONGEST_WAIT)).await;
+        until
+    }
+
+    /// Whether an access token was taken back since it was signed, by its bit or by a cut-off: what
+    /// verifiers see, the server sees, too.
+    pub fn is_taken_back<X>(&self, claims: &Claims<X>) -> bool {
+        let index = claims.status.as_ref().and_then(|status| {
+            let entry = &status.status_list;
+            let list = list_uris(&self.issuer).number(&entry.uri)?;
+            Some(StatusIndex::new(list, entry.idx))
+        });
+        index.is_some_and(|index| self.revocations.is_revoked(index))
+            || self.revocations.is_cut_off(&claims.client_id, claims.iat)
+    }
+
     /// Makes an access token for a client; answers it with its lifetime.
     pub(super) fn issue_access_token(
         &self,
@@ -52,7 +80,7 @@ impl TokenService {
             .access_token_lifetime(self.access_token_lifetime);
         match (client.metadata.access_token_format, &grant.subject) {
             // A reference token stands for a session; a client has none.
-            (AccessTokenFormat::Jwt, _) | (AccessTokenFormat::Reference, Subject::Client) => {
+            (AccessTokenFormat::Jwt, _) | (AccessTokenFormat::Reference, Subject::Client(_)) => {
                 Ok((self.sign(client, grant, lifetime, now)?, lifetime))
             }
             (AccessTokenFormat::Reference, Subject::Person(session)) => {
@@ -92,8 +120,11 @@ impl TokenService {
             act: None,
             custom: &client.metadata.access_token_claims,
         };
-        match grant.subject {
-            Subject::Client => client.id.as_str().clone_into(&mut claims.sub),
+        let status = match grant.subject {
+            Subject::Client(status) => {
+                client.id.as_str().clone_into(&mut claims.sub);
+                status
+            }
             Subject::Person(session) => {
                 let authentication = &session.authentication;
                 let methods = authentication.methods.iter();
@@ -102,8 +133,15 @@ impl TokenService {
                 claims.auth_time = Some(authentication.at.timestamp());
                 claims.amr = methods.map(|method| method.as_str().to_owned()).collect();
                 claims.acr = Some(authentication.context_class().to_owned());
+                session.status
             }
-        }
+        };
+        claims.status = Some(Status {
+            status_list: StatusListEntry {
+                idx: status.idx(),
+                uri: list_uris(&self.issuer).uri(status.list()),
+            },
+        });
         let payload = serde_json::to_vec(&claims).map_err(GrantError::Claims)?;
         Ok(signer.sign_access_token(&payload)?)
     }

@@ -90,7 +90,7 @@ impl TokenService {
             &code.audience,
             self.issuer_for_first_party(client),
         )?;
-        let mut session = self.new_session(client, code, context, now)?;
+        let mut session = self.new_session(client, code, context, now).await?;
         if let Err(why) = self.bind_to_login(&mut session, now).await? {
             return refused.because(self, why, Some(&stored)).await;
         }
@@ -143,7 +143,7 @@ impl TokenService {
         }
     }
 
-    fn new_session(
+    async fn new_session(
         &self,
         client: &Client,
         code: &AuthorizationCode,
@@ -168,6 +168,7 @@ impl TokenService {
                 client_id: client.id.clone(),
                 login_id: code.login_id,
                 secret: self.accounts.tokens.new_session_secret()?,
+                status: self.indices.next(now).await?,
                 scope: code.scope.clone(),
                 audience: code.audience.clone(),
                 claims: code.userinfo_claims.clone(),

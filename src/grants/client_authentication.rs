@@ -1,5 +1,6 @@
 //! Client authentication (RFC 6749 §2.3), and identification of public clients (§3.2.1).
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
@@ -9,6 +10,7 @@ use crate::domain::Timestamp;
 use crate::domain::client::{Client, ClientAuthMethod};
 use crate::domain::error::OAuthError;
 use crate::domain::id::ClientId;
+use crate::domain::revocation::StatusIndex;
 
 /// How a request says which client it is from.
 pub struct ClientCredential {
@@ -26,6 +28,32 @@ pub enum Presentation {
     Secret(Zeroizing<String>, ClientAuthMethod),
 }
 
+/// A client that has proved who it is, as far as its kind can.
+pub struct AuthenticatedClient {
+    client: Arc<Client>,
+    /// The bit of the tokens of the secret that it showed; a public client has none.
+    pub(super) status: Option<StatusIndex>,
+}
+
+impl AuthenticatedClient {
+    /// A client that has shown the secret with this bit.
+    #[must_use]
+    pub fn by_secret(client: Arc<Client>, status: StatusIndex) -> Self {
+        Self {
+            client,
+            status: Some(status),
+        }
+    }
+}
+
+impl Deref for AuthenticatedClient {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
 impl TokenService {
     /// The client that the credential proves. Every failure is the same error after the same
     /// work: which part was wrong is nobody's business.
@@ -33,7 +61,7 @@ impl TokenService {
         &self,
         credential: &ClientCredential,
         now: Timestamp,
-    ) -> Result<Arc<Client>, OAuthError> {
+    ) -> Result<AuthenticatedClient, OAuthError> {
         let client = credential
             .client_id
             .parse::<ClientId>()
@@ -44,6 +72,10 @@ impl TokenService {
             // A confidential client must not pass for a public one by leaving its secret out.
             Presentation::Nothing => client
                 .filter(|client| client.is_public())
+                .map(|client| AuthenticatedClient {
+                    client,
+                    status: None,
+                })
                 .ok_or_else(OAuthError::invalid_client),
             Presentation::Secret(secret, method) => {
                 let client = client.filter(|client| client.accepts(*method));
@@ -51,13 +83,13 @@ impl TokenService {
                     let mut live = client.iter().flat_map(|client| client.live_secrets(now));
                     self.secrets
                         .find_matching(secret, &mut live)
-                        .map(|secret| secret.id)
+                        .map(|secret| (secret.id, secret.status))
                 };
-                let (Some(client), Some(secret)) = (client, secret) else {
+                let (Some(client), Some((secret, status))) = (client, secret) else {
                     return Err(OAuthError::invalid_client());
                 };
                 self.clients.note_secret_use(secret, now);
-                Ok(client)
+                Ok(AuthenticatedClient::by_secret(client, status))
             }
         }
     }

@@ -1,10 +1,11 @@
 //! The client credentials grant (RFC 6749 §4.4): a service acts for itself.
 
 use super::access_token::{AccessTokenGrant, Subject};
-use super::{GrantError, TokenResponse, TokenService};
+use super::{AuthenticatedClient, GrantError, TokenResponse, TokenService};
 use crate::domain::Timestamp;
-use crate::domain::client::{Client, GrantType};
+use crate::domain::client::GrantType;
 use crate::domain::entitlement::{grant_audience, grant_scope};
+use crate::domain::error::OAuthError;
 
 /// The parameters of the grant (RFC 6749 §4.4.2, RFC 8707 §2).
 #[derive(Clone, Debug, Default)]
@@ -19,15 +20,17 @@ impl TokenService {
     /// Issues an access token whose subject is the client itself.
     pub fn client_credentials(
         &self,
-        client: &Client,
+        client: &AuthenticatedClient,
         request: &ClientCredentialsRequest<'_>,
         now: Timestamp,
     ) -> Result<TokenResponse, GrantError> {
         super::check_grant(client, GrantType::ClientCredentials)?;
         let scope = grant_scope(request.scope, &client.metadata.scope)?;
         let audience = grant_audience(&request.resources, &client.metadata, &self.issuer)?;
+        // RFC 6749 §4.4: for confidential clients only, and those have shown a secret.
+        let status = client.status.ok_or_else(OAuthError::invalid_client)?;
         let grant = AccessTokenGrant {
-            subject: Subject::Client,
+            subject: Subject::Client(status),
             audience,
             scope: scope.clone(),
         };

@@ -36,7 +36,8 @@ use crate::domain::error::{OAuthError, OAuthErrorCode};
 use crate::domain::issuer::Issuer;
 use crate::domain::ports::{
     AccessTokenReader, ClientDirectory, Entropy, IdTokenReader, NoEntropy, PasswordError,
-    SecretMint, SessionMemory, SigningFailed, SigningKeys, StoreError,
+    RevocationView, SecretMint, SessionMemory, SigningFailed, SigningKeys, StatusIndices,
+    StoreError,
 };
 use crate::domain::session_policy::SessionPolicy;
 
@@ -46,7 +47,7 @@ pub use authorization::{
 };
 pub use authorization_code::AuthorizationCodeRequest;
 pub use challenge::{ChallengeRefusal, ChallengeRequest, ChallengeResponse};
-pub use client_authentication::{ClientCredential, Presentation};
+pub use client_authentication::{AuthenticatedClient, ClientCredential, Presentation};
 pub use client_credentials::ClientCredentialsRequest;
 pub use end_session::{EndSession, EndSessionRequest};
 pub use introspection::Introspection;
@@ -82,6 +83,10 @@ pub struct TokenService {
     pub accounts: Accounts,
     /// What this process remembers of sessions.
     pub memory: Arc<dyn SessionMemory>,
+    /// Gives each session a bit for its tokens.
+    pub indices: Arc<dyn StatusIndices>,
+    /// What this process knows of revocations.
+    pub revocations: Arc<dyn RevocationView>,
 }
 
 /// Where a request comes from.
@@ -142,6 +147,25 @@ pub enum GrantError {
     /// No random bytes.
     #[error(transparent)]
     NoEntropy(#[from] NoEntropy),
+}
+
+impl GrantError {
+    /// Whether this may be the answer to a token or code that was used again, which ends its session.
+    /// The same for every `invalid_grant`, because it does not say which.
+    #[must_use]
+    pub fn may_have_revoked(&self) -> bool {
+        match self {
+            Self::Refresh(_) => true,
+            Self::Refused(error) => error.code == OAuthErrorCode::InvalidGrant,
+            Self::TooManyAttempts(_)
+            | Self::NoSigningKey(_)
+            | Self::Signing(_)
+            | Self::Claims(_)
+            | Self::Password(_)
+            | Self::Store(_)
+            | Self::NoEntropy(_) => false,
+        }
+    }
 }
 
 /// RFC 6749 §5.2: the client must be registered for the grant.

@@ -101,7 +101,8 @@ impl TokenService {
         if let Some(token) = tokens.read_reference_token(text) {
             return self.find_reference_token(token, now).await;
         }
-        let Some(claims) = self.reader.read_access_token(text, now) else {
+        let claims = self.reader.read_access_token(text, now);
+        let Some(claims) = claims.filter(|claims| !self.is_taken_back(claims)) else {
             return Ok(None);
         };
         self.find_jwt(claims, now).await
@@ -172,7 +173,11 @@ impl TokenService {
             .tokens
             .reference_token_is_good(&unverified, &session.terms.secret);
         let token = unverified.token;
-        if !is_good || now >= token.expires_at {
+        let client = session.terms.client_id.as_str();
+        let is_cut_off = self
+            .revocations
+            .is_cut_off(client, token.issued_at.timestamp());
+        if !is_good || is_cut_off || now >= token.expires_at {
             return Ok(None);
         }
         let terms = &session.terms;

@@ -126,7 +126,8 @@ async fn delete(
         )
         .await?;
     endpoints.replica.catch_up().await;
-    Ok(HttpResponse::NoContent().finish())
+    let response = HttpResponse::NoContent().finish();
+    Ok(endpoints.with_revocation_seq(response).await)
 }
 
 async fn disable(
@@ -158,7 +159,8 @@ async fn set_enabled(
         .set_enabled(&known_id(id)?, enabled, &administrator.origin, now)
         .await?;
     endpoints.replica.catch_up().await;
-    Ok(answer(StatusCode::OK, &ClientView::from(client)))
+    let response = answer(StatusCode::OK, &ClientView::from(client));
+    Ok(endpoints.with_revocation_seq(response).await)
 }
 
 /// How to rotate a secret.
@@ -200,7 +202,8 @@ async fn rotate_secret(
         .rotate_secret(&known_id(&id)?, wish, &administrator.origin, now)
         .await?;
     endpoints.replica.catch_up().await;
-    Ok(answer(StatusCode::OK, &ClientWithSecretView::from(rotated)))
+    let response = answer(StatusCode::OK, &ClientWithSecretView::from(rotated));
+    Ok(endpoints.with_revocation_seq(response).await)
 }
 
 fn parse_id(text: &str) -> Result<ClientId, ApiError> {

@@ -121,7 +121,8 @@ async fn revoke(
         .keys
         .revoke(&kid, &administrator.origin)
         .await?;
-    changed(&endpoints, &keys).await
+    let response = changed(&endpoints, &keys).await?;
+    Ok(endpoints.with_revocation_seq(response).await)
 }
 
 async fn changed(endpoints: &Endpoints, keys: &[SigningKey]) -> Answer {

@@ -156,7 +156,8 @@ async fn delete(
     accounts
         .delete(known_user(&id)?, &administrator.origin, now)
         .await?;
-    Ok(HttpResponse::NoContent().finish())
+    let response = HttpResponse::NoContent().finish();
+    Ok(endpoints.with_revocation_seq(response).await)
 }
 
 async fn disable(
@@ -169,7 +170,8 @@ async fn disable(
     let user = accounts
         .disable(known_user(&id)?, &administrator.origin, now)
         .await?;
-    Ok(answer(StatusCode::OK, &UserView::from(user)))
+    let response = answer(StatusCode::OK, &UserView::from(user));
+    Ok(endpoints.with_revocation_seq(response).await)
 }
 
 async fn enable(
@@ -203,7 +205,8 @@ async fn set_password(
     accounts
         .set_password(known_user(&id)?, &body.password, &administrator.origin, now)
         .await?;
-    Ok(HttpResponse::NoContent().finish())
+    let response = HttpResponse::NoContent().finish();
+    Ok(endpoints.with_revocation_seq(response).await)
 }
 
 async fn list_sessions(
@@ -242,7 +245,8 @@ async fn end_sessions(
     accounts
         .end_sessions_of(sessions, reason, &administrator.origin, now)
         .await?;
-    Ok(HttpResponse::NoContent().finish())
+    let response = HttpResponse::NoContent().finish();
+    Ok(endpoints.with_revocation_seq(response).await)
 }
 
 async fn rename_session(
@@ -274,7 +278,8 @@ async fn end_session(
     accounts
         .end_session(&session, reason, &administrator.origin, now)
         .await?;
-    Ok(HttpResponse::NoContent().finish())
+    let response = HttpResponse::NoContent().finish();
+    Ok(endpoints.with_revocation_seq(response).await)
 }
 
 /// An id in a path that cannot be one names nobody.

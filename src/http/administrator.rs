@@ -47,6 +47,9 @@ fn authorize(request: &HttpRequest) -> Result<Administrator, BearerError> {
     if claims.is_sender_constrained() {
         return Err(BearerError::InvalidToken("sender_constrained"));
     }
+    if endpoints.service.is_taken_back(&claims) {
+        return Err(BearerError::InvalidToken("revoked"));
+    }
     let client = current_client(endpoints, &claims)?;
     Caller::note(request, &client.id);
     // A person is not made an administrator by signing in through a client that may ask for the

@@ -1,7 +1,5 @@
 //! Which client a request is from (RFC 6749 §2.3), and where it comes from.
 
-use std::sync::Arc;
-
 use actix_web::HttpRequest;
 use actix_web::http::header;
 use zeroize::Zeroizing;
@@ -13,11 +11,11 @@ use super::error::ApiError;
 use super::form::Form;
 use super::observe::Caller;
 use crate::domain::Timestamp;
-use crate::domain::client::{Client, ClientAuthMethod};
+use crate::domain::client::ClientAuthMethod;
 use crate::domain::device::DeviceLabel;
 use crate::domain::error::OAuthError;
 use crate::domain::network::is_public;
-use crate::grants::{ClientCredential, Presentation, RequestContext};
+use crate::grants::{AuthenticatedClient, ClientCredential, Presentation, RequestContext};
 
 /// RFC 6749 §2.3: the client says, and proves if it can, who it is before anything else is looked
 /// at.
@@ -26,7 +24,7 @@ pub(super) fn authenticate(
     request: &HttpRequest,
     form: &Form,
     now: Timestamp,
-) -> Result<Arc<Client>, ApiError> {
+) -> Result<AuthenticatedClient, ApiError> {
     let challenge = request.headers().contains_key(header::AUTHORIZATION);
     let refused = |error| ApiError::OAuth { error, challenge };
     let credential = client_credential(request, form).map_err(refused)?;

@@ -9,11 +9,14 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 
+use super::stream_limits::Full;
 use crate::accounts::AccountError;
 use crate::admin::AdminError;
 use crate::domain::error::{OAuthError, OAuthErrorCode};
 use crate::domain::ports::{PasswordError, StoreError};
 use crate::grants::{ChallengeRefusal, GrantError, invalid_refresh_token};
+use crate::relay::UpstreamFailed;
+use crate::revocation::{DocumentError, Unreadable};
 
 /// Everything that an endpoint can answer instead of its result.
 #[derive(Debug)]
@@ -40,6 +43,18 @@ pub(super) enum ApiError {
     NotFound,
     /// The endpoint has other methods.
     MethodNotAllowed(&'static [Method]),
+    /// The resource has no representation that the client accepts; this is what there is.
+    NotAcceptable(&'static str),
+    /// A part of a standard that this server does without.
+    NotImplemented(&'static str),
+    /// A signed document cannot be made.
+    Document(DocumentError),
+    /// The log of revocations cannot be read from there.
+    Feed(Unreadable),
+    /// The server that this one relays does not answer as it should.
+    Upstream(UpstreamFailed),
+    /// So many follow the log of revocations that there is no place for another.
+    Full(Full),
     /// A defect.
     Internal(String),
 }
@@ -111,6 +126,18 @@ impl ApiError {
                 "there is nothing at this address",
             ),
             Self::MethodNotAllowed(methods) => method_not_allowed(methods),
+            Self::NotAcceptable(there_is) => Answer::new(
+                StatusCode::NOT_ACCEPTABLE,
+                "not_acceptable",
+                format!("this is available as {there_is}"),
+            ),
+            Self::NotImplemented(description) => {
+                Answer::new(StatusCode::NOT_IMPLEMENTED, "not_implemented", *description)
+            }
+            Self::Document(error) => document(error),
+            Self::Feed(error) => feed(error),
+            Self::Upstream(error) => unavailable(error.to_string()),
+            Self::Full(full) => no_place(*full),
             Self::Internal(cause) => internal(cause.clone()),
         }
     }
@@ -328,11 +355,19 @@ fn admin(error: &AdminError) -> Answer {
         AdminError::NoSuchClient(_) | AdminError::NoSuchKey(_) => {
             Answer::new(StatusCode::NOT_FOUND, "not_found", text)
         }
+        AdminError::CutOffAhead => Answer::new(StatusCode::BAD_REQUEST, "invalid_request", text),
         AdminError::Store(StoreError::Unavailable(_)) | AdminError::Contended => unavailable(text),
         AdminError::Store(StoreError::Corrupt(_) | StoreError::Failed(_))
         | AdminError::NoEntropy(_)
         | AdminError::InvalidClientId(_)
         | AdminError::Cancelled => internal(text),
+    }
+}
+
+fn document(error: &DocumentError) -> Answer {
+    match error {
+        DocumentError::NoSigningKey => unavailable(error.to_string()),
+        DocumentError::Signing(_) | DocumentError::Unwritable(_) => internal(error.to_string()),
     }
 }
 
@@ -351,6 +386,31 @@ fn key(error: &crate::domain::ports::KeyVaultError) -> Answer {
         ),
         Key::Sealed(_) | Key::Destroyed(_) | Key::Failed => internal(error.to_string()),
     }
+}
+
+fn feed(error: &Unreadable) -> Answer {
+    match error {
+        Unreadable::Behind(_) => Answer::new(StatusCode::GONE, "reset", error.to_string()),
+        Unreadable::NotBegun(_) => unavailable(error.to_string()),
+    }
+}
+
+/// RFC 6585 §4, and for all together RFC 9110 §15.6.4.
+fn no_place(full: Full) -> Answer {
+    let (status, description, wait) = match full {
+        Full::Address => (
+            StatusCode::TOO_MANY_REQUESTS,
+            "as many streams as one address may have are open from here",
+            "30",
+        ),
+        Full::Everybody => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "as many streams are open as this server takes",
+            "5",
+        ),
+    };
+    Answer::new(status, "temporarily_unavailable", description)
+        .with_header(header::RETRY_AFTER, wait)
 }
 
 fn method_not_allowed(methods: &[Method]) -> Answer {
@@ -426,6 +486,30 @@ impl ResponseError for ApiError {
             cause: answer.cause,
         });
         response
+    }
+}
+
+impl From<DocumentError> for ApiError {
+    fn from(error: DocumentError) -> Self {
+        Self::Document(error)
+    }
+}
+
+impl From<Unreadable> for ApiError {
+    fn from(error: Unreadable) -> Self {
+        Self::Feed(error)
+    }
+}
+
+impl From<UpstreamFailed> for ApiError {
+    fn from(error: UpstreamFailed) -> Self {
+        Self::Upstream(error)
+    }
+}
+
+impl From<Full> for ApiError {
+    fn from(full: Full) -> Self {
+        Self::Full(full)
     }
 }
 

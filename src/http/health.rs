@@ -46,7 +46,11 @@ pub(super) async fn readyz(endpoints: web::Data<Endpoints>) -> HttpResponse {
     )
 }
 
-fn probed(endpoint: &'static str, status: StatusCode, body: &impl Serialize) -> HttpResponse {
+pub(super) fn probed(
+    endpoint: &'static str,
+    status: StatusCode,
+    body: &impl Serialize,
+) -> HttpResponse {
     let mut response = HttpResponse::build(status)
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .json(body);

@@ -76,7 +76,8 @@ async fn change_password(
         .accounts
         .change_password(on, change, person.origin.address, now)
         .await?;
-    Ok(HttpResponse::NoContent().finish())
+    let response = HttpResponse::NoContent().finish();
+    Ok(endpoints.with_revocation_seq(response).await)
 }
 
 async fn list(person: Person, endpoints: web::Data<Endpoints>) -> Answer {
@@ -132,7 +133,8 @@ async fn end(person: Person, endpoints: web::Data<Endpoints>, sid: web::Path<Str
     accounts
         .end_session(&session, reason, &person.origin, now)
         .await?;
-    Ok(HttpResponse::NoContent().finish())
+    let response = HttpResponse::NoContent().finish();
+    Ok(endpoints.with_revocation_seq(response).await)
 }
 
 /// Which sessions to end.
@@ -168,7 +170,8 @@ async fn end_all(
         .accounts
         .end_sessions_of(sessions, EndReason::EndedByUser, &person.origin, now)
         .await?;
-    Ok(HttpResponse::NoContent().finish())
+    let response = HttpResponse::NoContent().finish();
+    Ok(endpoints.with_revocation_seq(response).await)
 }
 
 /// An id in a path that cannot be one names no session.

@@ -95,6 +95,12 @@ pub(super) fn document(issuer: &Issuer, signup: bool) -> Published {
         "revocation_endpoint_auth_methods_supported": methods,
         "introspection_endpoint": issuer.endpoint("/oauth/introspect"),
         "introspection_endpoint_auth_methods_supported": confidential,
+        // draft-ietf-oauth-status-list §9.2.
+        "status_list_aggregation_endpoint": issuer.endpoint("/status-lists"),
+        // Of our own: docs/revocation.md.
+        "revocation_stream_endpoint": issuer.endpoint("/revocation/stream"),
+        "revocation_changes_endpoint": issuer.endpoint("/revocation/changes"),
+        "revocation_snapshot_endpoint": issuer.endpoint("/revocation/snapshot"),
         "service_documentation": issuer.endpoint("/docs"),
     });
     Published::new(document.to_string())

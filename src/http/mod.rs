@@ -3,6 +3,7 @@
 mod admin_audit;
 mod admin_clients;
 mod admin_keys;
+mod admin_revocations;
 mod admin_users;
 mod administrator;
 mod basic_auth;
@@ -28,7 +29,12 @@ mod page;
 mod par;
 mod person;
 mod published;
+pub mod relay;
+mod revocation_seq;
+mod revocation_stream;
 mod revoke;
+mod status_lists;
+mod stream_limits;
 mod token;
 mod userinfo;
 
@@ -51,7 +57,6 @@ use crate::telemetry::metrics::Metrics;
 use crate::web::Brand;
 
 use error::ApiError;
-use observe::RequestIds;
 use published::Published;
 
 /// The largest body that any endpoint takes, in bytes.
@@ -65,7 +70,8 @@ pub struct Endpoints {
     replica: Replica,
     metrics: Metrics,
     metadata: Published,
-    request_ids: RequestIds,
+    observer: web::Data<Observer>,
+    feed: web::Data<RevocationFeed>,
     jwks_cache_control: String,
     docs: docs::Page,
     trusted_proxies: Networks,
@@ -78,6 +84,8 @@ pub struct Surroundings {
     pub jwks_max_age: Duration,
     /// Whose word about the address of a client counts.
     pub trusted_proxies: Networks,
+    /// How many may follow the log of revocations at once.
+    pub streams: StreamLimits,
     /// Whose pages they are.
     pub brand: Brand,
 }
@@ -96,7 +104,17 @@ impl Endpoints {
         let jwks_cache_control = published::cache_control(surroundings.jwks_max_age);
         let pages = browser::Pages::new(surroundings.brand, &service.issuer);
         let clock = Arc::clone(&administration.clock);
-        let request_ids = RequestIds::new(&*service.entropy);
+        let observer = Observer::new(
+            metrics.clone(),
+            surroundings.trusted_proxies.clone(),
+            &*service.entropy,
+        );
+        let feed = RevocationFeed::new(
+            replica.revocations.feed.clone(),
+            surroundings.streams,
+            surroundings.trusted_proxies.clone(),
+            metrics.feed.clone(),
+        );
         Self {
             clock,
             service,
@@ -104,7 +122,8 @@ impl Endpoints {
             replica,
             metrics,
             metadata,
-            request_ids,
+            observer: web::Data::new(observer),
+            feed: web::Data::new(feed),
             jwks_cache_control,
             docs: docs::Page::new(),
             trusted_proxies: surroundings.trusted_proxies,
@@ -126,6 +145,7 @@ pub fn mount(config: &mut web::ServiceConfig, endpoints: &web::Data<Endpoints>) 
         .configure(admin_clients::mount)
         .configure(admin_keys::mount)
         .configure(admin_users::mount)
+        .configure(admin_revocations::mount)
         .configure(admin_audit::mount);
     let me = web::scope("/api/me").configure(me::mount);
     let of_the_issuer = web::scope(&base)
@@ -134,6 +154,10 @@ pub fn mount(config: &mut web::ServiceConfig, endpoints: &web::Data<Endpoints>) 
             "/.well-known/openid-configuration",
             metadata::get,
         ))
+        .service(published("/status-lists", status_lists::aggregation))
+        .service(published("/status-lists/{number}", status_lists::list))
+        .service(published("/revocation/snapshot", status_lists::snapshot))
+        .configure(|config| mount_feed(config, &endpoints.feed))
         .service(for_scripts("/oauth/token", POST).route(web::post().to(token::post)))
         .service(for_scripts("/oauth/revoke", POST).route(web::post().to(revoke::post)))
         .service(for_scripts("/oauth/par", POST).route(web::post().to(par::post)))
@@ -153,6 +177,7 @@ pub fn mount(config: &mut web::ServiceConfig, endpoints: &web::Data<Endpoints>) 
         .configure(browser::mount);
     config
         .app_data(endpoints.clone())
+        .app_data(endpoints.observer.clone())
         .service(published(&metadata, metadata::get))
         .service(readable("/healthz", health::healthz))
         .service(readable("/readyz", health::readyz))
@@ -161,8 +186,32 @@ pub fn mount(config: &mut web::ServiceConfig, endpoints: &web::Data<Endpoints>) 
         .default_service(web::to(browser::not_found));
 }
 
+/// Mounts what follows the log of revocations: the same in the service and in a relay.
+pub fn mount_feed(config: &mut web::ServiceConfig, feed: &web::Data<RevocationFeed>) {
+    let followed = |path| {
+        let preflight = web::method(Method::OPTIONS).to(revocation_stream::preflight);
+        only(path, &[Method::GET, Method::HEAD, Method::OPTIONS]).route(preflight)
+    };
+    config
+        .app_data(feed.clone())
+        .service(
+            followed("/revocation/stream")
+                .route(web::get().to(revocation_stream::stream))
+                .route(web::head().to(revocation_stream::stream_head))
+                .wrap(from_fn(cross_origin::readable_by_all)),
+        )
+        .service(
+            followed("/revocation/changes")
+                .route(web::get().to(revocation_stream::changes))
+                .route(web::head().to(revocation_stream::changes))
+                .wrap(from_fn(cross_origin::readable_by_all)),
+        );
+}
+
 /// Counts and logs every request; wraps the whole application.
-pub use observe::observe;
+pub use observe::{Observer, observe};
+pub use revocation_stream::RevocationFeed;
+pub use stream_limits::StreamLimits;
 
 /// A public document: readable from any origin, with preflight.
 fn published<F, Args>(path: &str, handler: F) -> Resource

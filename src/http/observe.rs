@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -14,12 +14,12 @@ use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, web};
 
-use super::Endpoints;
 use super::client_address::client_address;
 use super::error::Outcome;
 use crate::domain::id::{ClientId, Kid, SessionId, UserId};
+use crate::domain::network::Networks;
 use crate::domain::ports::Entropy;
-use crate::telemetry::metrics::Method;
+use crate::telemetry::metrics::{Method, Metrics};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -55,14 +55,37 @@ pub(super) fn request_id(request: &HttpRequest) -> Option<String> {
 #[derive(Clone, Copy)]
 pub(super) struct Routine(pub(super) &'static str);
 
+/// How long an answer waited on purpose, for something to happen: that is no latency.
+#[derive(Clone, Copy)]
+pub(super) struct Waited(pub(super) Duration);
+
+/// With what requests are counted, timed and logged.
+pub struct Observer {
+    metrics: Metrics,
+    request_ids: RequestIds,
+    trusted_proxies: Networks,
+}
+
+impl Observer {
+    /// Observes into these metrics, and believes these proxies about addresses.
+    #[must_use]
+    pub fn new(metrics: Metrics, trusted_proxies: Networks, entropy: &dyn Entropy) -> Self {
+        Self {
+            metrics,
+            request_ids: RequestIds::new(entropy),
+            trusted_proxies,
+        }
+    }
+}
+
 /// Makes request ids: unique, not secret. Random once, then counted.
-pub(super) struct RequestIds {
+struct RequestIds {
     process: u64,
     count: AtomicU64,
 }
 
 impl RequestIds {
-    pub(super) fn new(entropy: &dyn Entropy) -> Self {
+    fn new(entropy: &dyn Entropy) -> Self {
         let mut random = [0; 8];
         // Without random bytes ids are still unique within this process.
         let _counted_from_zero = entropy.fill(&mut random);
@@ -90,12 +113,11 @@ pub async fn observe<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, Error> {
     let start = Instant::now();
-    let endpoints = request.app_data::<web::Data<Endpoints>>().cloned();
+    let observer = request.app_data::<web::Data<Observer>>().cloned();
     let request_id = traced_id(request.headers())
         .or_else(|| {
-            endpoints
-                .as_ref()
-                .map(|endpoints| endpoints.request_ids.next())
+            let observer = observer.as_ref();
+            observer.map(|observer| observer.request_ids.next())
         })
         .unwrap_or_default();
     // Only people are told the id; programs have the header.
@@ -104,8 +126,8 @@ pub async fn observe<B: MessageBody + 'static>(
         request.extensions_mut().insert(shown);
     }
     let mut response = next.call(request).await?;
-    if let Some(endpoints) = endpoints {
-        report(&endpoints, &response, &request_id, start);
+    if let Some(observer) = observer {
+        report(&observer, &response, &request_id, start);
     }
     if let Ok(value) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert(REQUEST_ID, value);
@@ -113,18 +135,15 @@ pub async fn observe<B: MessageBody + 'static>(
     Ok(response)
 }
 
-fn report<B>(
-    endpoints: &Endpoints,
-    response: &ServiceResponse<B>,
-    request_id: &str,
-    start: Instant,
-) {
+fn report<B>(observer: &Observer, response: &ServiceResponse<B>, request_id: &str, start: Instant) {
     let request = response.request();
     let status = response.status();
-    let took = start.elapsed();
     // A stranger may send any text as the method.
     let method = Method::from(request.method().as_str());
     let extensions = response.response().extensions();
+    let waited = extensions.get::<Waited>();
+    let waited = waited.map_or(Duration::ZERO, |waited| waited.0);
+    let took = start.elapsed().saturating_sub(waited);
     let routine = extensions.get::<Routine>().copied();
     // The pattern of the route, never the path: a stranger chooses that.
     let endpoint: Cow<'static, str> = match routine {
@@ -135,7 +154,7 @@ fn report<B>(
     };
     let outcome = extensions.get::<Outcome>();
     let code = outcome.map_or_else(|| plain_outcome(status), |outcome| outcome.code);
-    endpoints
+    observer
         .metrics
         .request(endpoint.clone(), method, code, took);
 
@@ -152,7 +171,7 @@ fn report<B>(
                 client_id = noted.get::<Caller>().map(|caller| caller.0.as_str()),
                 target = target(request),
                 address =
-                    client_address(request, &endpoints.trusted_proxies).map(|it| it.to_string()),
+                    client_address(request, &observer.trusted_proxies).map(|it| it.to_string()),
                 cause = outcome.and_then(|outcome| outcome.cause.as_deref()),
                 "request"
             );

@@ -77,13 +77,51 @@ pub(super) async fn preflight() -> HttpResponse {
         .finish()
 }
 
-const ANY_ORIGIN: (header::HeaderName, HeaderValue) = (
+pub(super) const ANY_ORIGIN: (header::HeaderName, HeaderValue) = (
     header::ACCESS_CONTROL_ALLOW_ORIGIN,
     HeaderValue::from_static("*"),
 );
 
+/// RFC 9110 §12.5.1: whether the client takes a media type. None given: any.
+pub(super) fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
+    let (kind, _) = media_type.split_once('/').unwrap_or((media_type, ""));
+    let mut given = list_of(headers, header::ACCEPT).peekable();
+    given.peek().is_none()
+        || given.any(|(range, weight)| {
+            let is_in_range = range.eq_ignore_ascii_case(media_type)
+                || range == "*/*"
+                || range
+                    .strip_suffix("/*")
+                    .is_some_and(|of| of.eq_ignore_ascii_case(kind));
+            is_in_range && weight
+        })
+}
+
+/// RFC 9110 §12.5.3: whether the client takes gzip.
+pub(super) fn accepts_gzip(headers: &HeaderMap) -> bool {
+    list_of(headers, header::ACCEPT_ENCODING)
+        .any(|(coding, weight)| weight && coding.eq_ignore_ascii_case("gzip"))
+}
+
+/// The members of a list with weights (RFC 9110 §12.4.2), and whether each is wanted at all.
+fn list_of(headers: &HeaderMap, name: header::HeaderName) -> impl Iterator<Item = (&str, bool)> {
+    headers
+        .get_all(name)
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|member| {
+            let mut parts = member.split(';').map(str::trim);
+            let value = parts.next().filter(|value| !value.is_empty())?;
+            let is_unwanted = parts.any(|part| {
+                let weight = part.strip_prefix("q=").or_else(|| part.strip_prefix("Q="));
+                weight.and_then(|weight| weight.parse::<f32>().ok()) == Some(0.0)
+            });
+            Some((value, !is_unwanted))
+        })
+}
+
 /// RFC 9110 §13.1.2: a list of tags, weak or strong, or `*`.
-fn is_known(headers: &HeaderMap, etag: &str) -> bool {
+pub(super) fn is_known(headers: &HeaderMap, etag: &str) -> bool {
     headers
         .get_all(header::IF_NONE_MATCH)
         .filter_map(|value| value.to_str().ok())

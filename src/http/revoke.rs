@@ -22,7 +22,8 @@ pub(super) async fn post(
         .revoke(&client, token(&form)?, &context, now)
         .await?;
     // RFC 7009 §2.2: the same for a token that was good and for one that never was.
-    Ok(HttpResponse::Ok()
+    let response = HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, "no-store"))
-        .finish())
+        .finish();
+    Ok(endpoints.with_revocation_seq(response).await)
 }

@@ -1,7 +1,7 @@
 //! `POST /oauth/token` (RFC 6749 §3.2).
 
 use actix_web::http::header;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use serde::Serialize;
 
 use super::Endpoints;
@@ -9,10 +9,11 @@ use super::client;
 use super::error::ApiError;
 use super::form::Form;
 use crate::domain::Timestamp;
-use crate::domain::client::{Client, GrantType};
+use crate::domain::client::GrantType;
 use crate::domain::error::{OAuthError, OAuthErrorCode};
 use crate::grants::{
-    AuthorizationCodeRequest, ClientCredentialsRequest, GrantError, RefreshRequest, TokenResponse,
+    AuthenticatedClient, AuthorizationCodeRequest, ClientCredentialsRequest, GrantError,
+    RefreshRequest, TokenResponse,
 };
 
 pub(super) async fn post(
@@ -23,6 +24,7 @@ pub(super) async fn post(
     let now = endpoints.clock.now();
     let client = client::authenticate(&endpoints, &request, &form, now)?;
     let grant = grant_type(&form).map_err(GrantError::Refused)?;
+    let now = endpoints.service.wait_out_cut_off(&client, now).await;
     let asked = Asked {
         endpoints: &endpoints,
         client: &client,
@@ -30,10 +32,18 @@ pub(super) async fn post(
         form: &form,
         now,
     };
-    let response = match grant {
-        GrantType::ClientCredentials => asked.client_credentials()?,
-        GrantType::AuthorizationCode => asked.authorization_code().await?,
-        GrantType::RefreshToken => asked.refresh_token().await?,
+    let answer = match grant {
+        GrantType::ClientCredentials => asked.client_credentials(),
+        GrantType::AuthorizationCode => asked.authorization_code().await,
+        GrantType::RefreshToken => asked.refresh_token().await,
+    };
+    let response = match answer {
+        Ok(response) => response,
+        Err(error) if error.may_have_revoked() => {
+            let refused = ApiError::from(error).error_response();
+            return Ok(endpoints.with_revocation_seq(refused).await);
+        }
+        Err(error) => return Err(error.into()),
     };
     endpoints
         .metrics
@@ -44,7 +54,7 @@ pub(super) async fn post(
 /// A request of a client that has proved who it is.
 struct Asked<'a> {
     endpoints: &'a Endpoints,
-    client: &'a Client,
+    client: &'a AuthenticatedClient,
     request: &'a HttpRequest,
     form: &'a Form,
     now: Timestamp,

@@ -3,6 +3,7 @@
 
 mod clients;
 mod keys;
+mod revocations;
 mod sessions;
 mod upkeep;
 
@@ -15,6 +16,7 @@ use tokio::time::timeout;
 
 pub use clients::ClientCache;
 pub use keys::{JwksDocument, KeyRing};
+pub use revocations::RevocationLog;
 pub use sessions::SessionCache;
 
 use crate::accounts::trail::Trail;
@@ -36,6 +38,8 @@ pub struct Replica {
     pub keys: Arc<KeyRing>,
     /// Sessions that were used lately.
     pub sessions: Arc<SessionCache>,
+    /// What was revoked.
+    pub revocations: Arc<RevocationLog>,
     trail: Trail,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
@@ -53,7 +57,7 @@ impl Replica {
     /// # Errors
     /// When the database does not answer or a key cannot be opened.
     pub async fn start(
-        keys: Arc<KeyRing>,
+        (keys, revocations): (Arc<KeyRing>, Arc<RevocationLog>),
         administration: KeyAdministration,
         trail: Trail,
         clock: Arc<dyn Clock>,
@@ -63,6 +67,7 @@ impl Replica {
             clients: Arc::default(),
             keys,
             sessions: Arc::default(),
+            revocations,
             trail,
             store: Arc::clone(&administration.store),
             clock,
@@ -76,6 +81,7 @@ impl Replica {
             .ensure_signer(Algorithm::default())
             .await?;
         replica.refresh().await?;
+        replica.revocations.start().await?;
         Ok(replica)
     }
 

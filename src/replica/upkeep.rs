@@ -24,6 +24,12 @@ const SESSION_USE_INTERVAL: Duration = Duration::from_secs(10);
 const SEAL_INTERVAL: Duration = Duration::from_millis(500);
 /// How often a replica looks for sessions that a client has to be told about.
 const DELIVERY_INTERVAL: Duration = Duration::from_millis(500);
+/// How often a replica looks for revocations when nobody wakes it.
+const REVOCATIONS_INTERVAL: Duration = Duration::from_millis(100);
+/// How often verifiers are told that they have missed nothing.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(500);
+/// How often a replica says that it is there.
+const ALIVE_INTERVAL: Duration = Duration::from_secs(2);
 /// How often a page of sessions is looked through for such as are over.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
 /// How many sessions that page has.
@@ -44,7 +50,40 @@ impl Replica {
             self.keep_session_uses(),
             self.keep_audit_log_sealed(),
             self.keep_swept(),
+            self.follow_revocations(),
+            self.keep_beating(),
+            self.keep_log_alive(),
         );
+    }
+
+    /// Learns what other replicas, or the command line, have revoked.
+    async fn follow_revocations(&self) {
+        let mut ticks = every(REVOCATIONS_INTERVAL);
+        let mut trouble = Trouble::new("cannot read revocations; verifiers become stale");
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = self.revocations.woken() => {}
+            }
+            trouble.note(&self.revocations.look().await);
+        }
+    }
+
+    async fn keep_beating(&self) {
+        let mut ticks = every(HEARTBEAT_INTERVAL);
+        loop {
+            ticks.tick().await;
+            self.revocations.beat().await;
+        }
+    }
+
+    async fn keep_log_alive(&self) {
+        let mut ticks = every(ALIVE_INTERVAL);
+        let mut trouble = Trouble::new("cannot say that this replica is there");
+        loop {
+            ticks.tick().await;
+            trouble.note(&self.revocations.keep_alive().await);
+        }
     }
 
     async fn watch_changes(&self) {
@@ -179,6 +218,7 @@ impl Replica {
     async fn keep_swept(&self) {
         let mut ticks = every(SWEEP_INTERVAL);
         let mut trouble = Trouble::new("cannot remove what is over");
+        let mut forgetting = Trouble::new("cannot remove revocations that no longer count");
         let mut after = None;
         loop {
             ticks.tick().await;
@@ -186,6 +226,7 @@ impl Replica {
             let swept = self.store.sweep(after, over_before, SWEEP_PAGE).await;
             trouble.note(&swept);
             after = swept.unwrap_or(after);
+            forgetting.note(&self.revocations.forget().await);
         }
     }
 }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use sqlx::migrate::Migrator;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPool, PgPoolOptions};
 use sqlx::{Connection, PgConnection, Row};
+use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use super::OpenError;
@@ -19,8 +20,15 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A connection that has been idle for so long is tested before it is used.
 const TESTED_AFTER: Duration = Duration::from_secs(1);
 
+/// Where replicas wake each other. The words that are said there are empty: what there is to know is
+/// in the tables, and who misses a word looks a moment later.
+const CHANNEL: &str = "tokensmith_revocations";
+
 pub(super) struct Postgres {
     pool: PgPool,
+    /// One connection, beside those that do the work.
+    listening: PgPool,
+    ear: Mutex<Option<PgListener>>,
     most_connections: u32,
 }
 
@@ -43,6 +51,11 @@ impl Postgres {
             Ok(Err(error)) => return Err(failed(&error)),
             Err(_) => return Err(failed(&"no answer within five seconds")),
         }
+        let listening = PgPoolOptions::new()
+            .max_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_lazy_with(options.clone());
         let pool = PgPoolOptions::new()
             .max_connections(most_connections)
             .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -70,6 +83,8 @@ impl Postgres {
             .map_err(|error| OpenError(format!("cannot migrate {location}: {error}")))?;
         Ok(Self {
             pool,
+            listening,
+            ear: Mutex::default(),
             most_connections,
         })
     }
@@ -77,6 +92,8 @@ impl Postgres {
 
 impl Database for Postgres {
     type Connection = PgConnection;
+
+    const HAS_REPLICAS: bool = true;
 
     async fn write<T: Send + 'static>(
         &self,
@@ -111,6 +128,31 @@ impl Database for Postgres {
         Ok(Timestamp::from_timestamp_millis(row.try_get(0)?))
     }
 
+    async fn wake_replicas(&self) -> Result<(), StoreError> {
+        sqlx::query(super::sql::POSTGRES_NOTIFY)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    async fn woken(&self) -> Result<(), StoreError> {
+        let mut ear = self.ear.lock().await;
+        let listener = match ear.as_mut() {
+            Some(listener) => listener,
+            None => {
+                let mut listener = PgListener::connect_with(&self.listening).await?;
+                listener.listen(CHANNEL).await?;
+                ear.insert(listener)
+            }
+        };
+        let heard = listener.recv().await;
+        if heard.is_err() {
+            *ear = None;
+        }
+        heard?;
+        Ok(())
+    }
+
     fn pool_use(&self) -> PoolUse {
         PoolUse {
             open: self.pool.size(),
@@ -120,6 +162,8 @@ impl Database for Postgres {
     }
 
     async fn close(&self) {
+        // Whoever listens holds the connection; it goes with the process.
+        *self.ear.lock().await = None;
         self.pool.close().await;
     }
 }

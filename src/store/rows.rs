@@ -2,6 +2,7 @@
 
 pub(super) mod browser;
 pub(super) mod people;
+pub(super) mod revocations;
 
 use super::connection::Columns;
 use super::error::StatementError;
@@ -10,6 +11,7 @@ use crate::domain::client::{Client, ClientSecret, SecretDigest};
 use crate::domain::id::{ClientId, SecretId};
 use crate::domain::key::{KeySchedule, SealedPrivateKey, SigningKey};
 use crate::domain::ports::{ClientState, MasterKeyFingerprint, Version};
+use crate::domain::revocation::StatusIndex;
 
 /// Milliseconds since the epoch.
 pub(super) fn milliseconds(instant: Timestamp) -> i64 {
@@ -105,6 +107,7 @@ fn client_secret(row: &impl Columns) -> Result<Option<ClientSecret>, StatementEr
     Ok(Some(ClientSecret {
         id: SecretId(array(id, "secret_id")?),
         digest: SecretDigest(array(row.bytes("digest")?, "digest")?),
+        status: status_index(row)?,
         created_at: instant(row, "secret_created_at")?,
         expires_at: optional_instant(row, "expires_at")?,
         last_used_at: optional_instant(row, "last_used_at")?,
@@ -126,6 +129,12 @@ pub(super) fn signing_key(row: &impl Columns) -> Result<SigningKey, StatementErr
         },
         revoked_at: optional_instant(row, "revoked_at")?,
     })
+}
+
+/// The bit of a session or secret.
+fn status_index(row: &impl Columns) -> Result<StatusIndex, StatementError> {
+    const COLUMN: &str = "status_index";
+    StatusIndex::from_stored(row.integer(COLUMN)?).ok_or(StatementError::Unreadable(COLUMN))
 }
 
 pub(super) fn fingerprint(row: &impl Columns) -> Result<MasterKeyFingerprint, StatementError> {

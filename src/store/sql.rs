@@ -10,6 +10,28 @@ macro_rules! statements {
     };
 }
 
+/// Who signed in before a cut-off must sign in again: what began before it is as if it were not there.
+/// Takes the name of a table with `auth_time` and `client_id`.
+macro_rules! not_cut_off {
+    ($table:literal) => {
+        concat!(
+            " AND NOT EXISTS (SELECT 1 FROM cut_offs c WHERE c.cut_at > ",
+            $table,
+            ".auth_time AND (c.scope = 'issuer' OR (c.scope = 'client' AND c.subject = ",
+            $table,
+            ".client_id)))"
+        )
+    };
+}
+
+/// The same for logins, which are of no client.
+macro_rules! login_not_cut_off {
+    () => {
+        " AND NOT EXISTS (SELECT 1 FROM cut_offs c WHERE c.cut_at > logins.auth_time \
+         AND c.scope = 'issuer')"
+    };
+}
+
 statements! {
     FIND_MASTER_KEY_FINGERPRINT =
         "SELECT master_key_fingerprint FROM installation WHERE singleton = 1";
@@ -37,18 +59,18 @@ statements! {
          deleted_at = NULL WHERE clients.deleted_at IS NOT NULL";
     FIND_CLIENT =
         "SELECT c.id, c.metadata, c.created_at, c.disabled_at, c.deleted_at, c.version, \
-         s.id AS secret_id, s.digest, s.created_at AS secret_created_at, s.expires_at, \
+         s.id AS secret_id, s.digest, s.status_index, s.created_at AS secret_created_at, s.expires_at, \
          s.last_used_at FROM clients c LEFT JOIN client_secrets s ON s.client_id = c.id \
          WHERE c.id = $1 AND c.deleted_at IS NULL ORDER BY s.created_at";
     LIST_CLIENTS =
         "SELECT c.id, c.metadata, c.created_at, c.disabled_at, c.deleted_at, c.version, \
-         s.id AS secret_id, s.digest, s.created_at AS secret_created_at, s.expires_at, \
+         s.id AS secret_id, s.digest, s.status_index, s.created_at AS secret_created_at, s.expires_at, \
          s.last_used_at FROM (SELECT * FROM clients WHERE id > $1 AND deleted_at IS NULL \
          ORDER BY id LIMIT $2) c LEFT JOIN client_secrets s ON s.client_id = c.id \
          ORDER BY c.id, s.created_at";
     LIST_CHANGED_CLIENTS =
         "SELECT c.id, c.metadata, c.created_at, c.disabled_at, c.deleted_at, c.version, \
-         s.id AS secret_id, s.digest, s.created_at AS secret_created_at, s.expires_at, \
+         s.id AS secret_id, s.digest, s.status_index, s.created_at AS secret_created_at, s.expires_at, \
          s.last_used_at FROM (SELECT * FROM clients WHERE version > $1 \
          ORDER BY version LIMIT $2) c LEFT JOIN client_secrets s ON s.client_id = c.id \
          ORDER BY c.version, s.created_at";
@@ -64,7 +86,8 @@ statements! {
     TOUCH_CLIENT = "UPDATE clients SET version = $2 WHERE id = $1 AND deleted_at IS NULL";
 
     INSERT_FIRST_SECRET =
-        "INSERT INTO client_secrets (id, client_id, digest, created_at) VALUES ($1, $2, $3, $4)";
+        "INSERT INTO client_secrets (id, client_id, digest, created_at, status_index) \
+         VALUES ($1, $2, $3, $4, $5)";
     DELETE_EXPIRED_SECRETS = "DELETE FROM client_secrets WHERE client_id = $1 AND expires_at <= $2";
     /// Makes room for a new secret by force: ends all live ones but the newest.
     END_OLDER_SECRETS =
@@ -74,13 +97,23 @@ statements! {
          AND (expires_at IS NULL OR expires_at > $2)";
     /// No row when two secrets are live.
     INSERT_FURTHER_SECRET =
-        "INSERT INTO client_secrets (id, client_id, digest, created_at) \
-         SELECT $1, $2, $3, $4 WHERE (SELECT COUNT(*) FROM client_secrets \
+        "INSERT INTO client_secrets (id, client_id, digest, created_at, status_index) \
+         SELECT $1, $2, $3, $4, $6 WHERE (SELECT COUNT(*) FROM client_secrets \
          WHERE client_id = $2 AND (expires_at IS NULL OR expires_at > $4)) < $5";
     /// A secret that ends sooner already keeps its end.
     SCHEDULE_END_OF_OTHER_SECRETS =
         "UPDATE client_secrets SET expires_at = $3 WHERE client_id = $1 AND id <> $2 \
          AND (expires_at IS NULL OR expires_at > $3)";
+    /// The tokens of secrets that ended at this very instant die with them. Those of a secret whose
+    /// planned end has come were honestly made, and run out.
+    REVOKE_SECRETS_ENDED_AT =
+        "INSERT INTO revocations (id, at, status_index) \
+         SELECT id, expires_at, status_index FROM client_secrets \
+         WHERE client_id = $1 AND expires_at = $2 ON CONFLICT (id) DO NOTHING";
+    REVOKE_SECRETS =
+        "INSERT INTO revocations (id, at, status_index) \
+         SELECT id, CAST($2 AS BIGINT), status_index FROM client_secrets \
+         WHERE client_id = $1 ON CONFLICT (id) DO NOTHING";
     DELETE_SECRETS = "DELETE FROM client_secrets WHERE client_id = $1";
     RECORD_SECRET_USE =
         "UPDATE client_secrets SET last_used_at = $2 \
@@ -163,14 +196,18 @@ statements! {
          code_challenge, redirect_uri, auth_time, amr, device, address, expires_at, login_id, \
          nonce, userinfo_claims, id_token_claims) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
-    FIND_CODE =
+    FIND_CODE = concat!(
         "SELECT digest, client_id, user_id, scope, audience, code_challenge, redirect_uri, \
          auth_time, amr, device, address, expires_at, redeemed_for, login_id, nonce, \
-         userinfo_claims, id_token_claims FROM authorization_codes WHERE digest = $1";
+         userinfo_claims, id_token_claims FROM authorization_codes WHERE digest = $1",
+        not_cut_off!("authorization_codes")
+    );
     /// The one use of a code (RFC 6749 §4.1.2).
-    REDEEM_CODE =
+    REDEEM_CODE = concat!(
         "UPDATE authorization_codes SET redeemed_for = $2 \
-         WHERE digest = $1 AND redeemed_for IS NULL AND expires_at > $3";
+         WHERE digest = $1 AND redeemed_for IS NULL AND expires_at > $3",
+        not_cut_off!("authorization_codes")
+    );
     DELETE_UNUSED_CODES_OF_USER =
         "DELETE FROM authorization_codes WHERE user_id = $1 AND redeemed_for IS NULL";
     DELETE_OLD_CODES =
@@ -181,30 +218,37 @@ statements! {
     INSERT_SESSION =
         "INSERT INTO sessions (id, user_id, client_id, secret, generation, rotated_at, \
          idle_expires_at, expires_at, created_at, auth_time, amr, scope, audience, device, \
-         address, login_id, userinfo_claims) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
-    FIND_SESSION =
+         address, login_id, userinfo_claims, status_index) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
+    FIND_SESSION = concat!(
         "SELECT s.id, s.user_id, s.client_id, s.secret, s.generation, s.rotated_at, \
          s.rotated_with, s.idle_expires_at, s.expires_at, s.created_at, s.auth_time, s.amr, \
          s.scope, s.audience, s.device, s.address, s.last_seen_at, s.ended_at, s.end_reason, \
-         s.login_id, s.userinfo_claims, u.id AS enabled_user FROM sessions s \
-         LEFT JOIN users u ON u.id = s.user_id AND u.disabled_at IS NULL WHERE s.id = $1";
-    LIST_SESSIONS =
+         s.login_id, s.userinfo_claims, s.status_index, u.id AS enabled_user FROM sessions s \
+         LEFT JOIN users u ON u.id = s.user_id AND u.disabled_at IS NULL WHERE s.id = $1",
+        not_cut_off!("s")
+    );
+    LIST_SESSIONS = concat!(
         "SELECT id, user_id, client_id, secret, generation, rotated_at, rotated_with, \
          idle_expires_at, expires_at, created_at, auth_time, amr, scope, audience, device, \
-         address, last_seen_at, ended_at, end_reason, login_id, userinfo_claims FROM sessions \
-         WHERE user_id = $1 AND ended_at IS NULL AND idle_expires_at > $2 AND expires_at > $2 \
-         ORDER BY id DESC LIMIT $3";
+         address, last_seen_at, ended_at, end_reason, login_id, userinfo_claims, status_index \
+         FROM sessions \
+         WHERE user_id = $1 AND ended_at IS NULL AND idle_expires_at > $2 AND expires_at > $2",
+        not_cut_off!("sessions"),
+        " ORDER BY id DESC LIMIT $3"
+    );
     /// The compare-and-swap of rotation: one statement, every guard in it.
-    ROTATE_SESSION =
+    ROTATE_SESSION = concat!(
         "UPDATE sessions SET generation = $3, rotated_at = $4, rotated_with = $5, \
          idle_expires_at = $6, address = COALESCE($7, address) \
          WHERE id = $1 AND generation = $2 AND ended_at IS NULL \
          AND idle_expires_at > $4 AND expires_at > $4 AND EXISTS \
-         (SELECT 1 FROM users WHERE users.id = sessions.user_id AND users.disabled_at IS NULL)";
+         (SELECT 1 FROM users WHERE users.id = sessions.user_id AND users.disabled_at IS NULL)",
+        not_cut_off!("sessions")
+    );
     END_SESSION =
         "UPDATE sessions SET ended_at = $2, end_reason = $3 WHERE id = $1 AND ended_at IS NULL \
-         RETURNING client_id, user_id, created_at";
+         RETURNING client_id, user_id, created_at, status_index";
     /// For clients that want to be told, and were there when the session began.
     ENQUEUE_LOGOUT_DELIVERY =
         "INSERT INTO logout_deliveries (session_id, client_id, user_id, tries, due_at, created_at) \
@@ -250,19 +294,26 @@ statements! {
     /// A copy of the cookie is worth nothing afterwards.
     RENEW_SECRET =
         "UPDATE logins SET secret = $3 WHERE id = $1 AND user_id = $2 AND ended_at IS NULL";
-    FIND_LOGIN =
+    FIND_LOGIN = concat!(
         "SELECT id AS login_id, user_id, secret, auth_time, amr, device, address, \
          created_at AS login_created_at, last_seen_at, idle_expires_at, expires_at, ended_at \
-         FROM logins WHERE id = $1";
-    LIST_LOGINS =
+         FROM logins WHERE id = $1",
+        login_not_cut_off!()
+    );
+    LIST_LOGINS = concat!(
         "SELECT id AS login_id, user_id, secret, auth_time, amr, device, address, \
          created_at AS login_created_at, last_seen_at, idle_expires_at, expires_at, ended_at \
          FROM logins WHERE user_id = $1 AND ended_at IS NULL AND idle_expires_at > $2 \
-         AND expires_at > $2 ORDER BY id DESC LIMIT $3";
+         AND expires_at > $2",
+        login_not_cut_off!(),
+        " ORDER BY id DESC LIMIT $3"
+    );
     /// No row when the login is over.
-    USE_LOGIN =
+    USE_LOGIN = concat!(
         "UPDATE logins SET last_seen_at = $3, idle_expires_at = $4 WHERE id = $1 AND user_id = $2 \
-         AND ended_at IS NULL AND idle_expires_at > $3 AND expires_at > $3";
+         AND ended_at IS NULL AND idle_expires_at > $3 AND expires_at > $3",
+        login_not_cut_off!()
+    );
     NOTE_LOGIN_USE =
         "UPDATE logins SET last_seen_at = $2, idle_expires_at = $3 WHERE id = $1 \
          AND ended_at IS NULL AND idle_expires_at > $2 AND last_seen_at < $2";
@@ -327,6 +378,59 @@ statements! {
     POSTPONE_LOGOUT_DELIVERY = "UPDATE logout_deliveries SET due_at = $2 WHERE session_id = $1";
     FINISH_LOGOUT_DELIVERY = "DELETE FROM logout_deliveries WHERE session_id = $1";
 
+    /// Once for each thing that is taken back.
+    REVOKE_STATUS =
+        "INSERT INTO revocations (id, at, status_index) VALUES ($1, $2, $3) \
+         ON CONFLICT (id) DO NOTHING";
+    REVOKE_BEFORE =
+        "INSERT INTO revocations (id, at, scope, subject, not_before) \
+         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (id) DO NOTHING";
+    ANNOUNCE_LIST =
+        "INSERT INTO revocations (id, at, list) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING";
+    /// A cut-off never moves back.
+    CUT_OFF =
+        "INSERT INTO cut_offs (scope, subject, cut_at) VALUES ($1, $2, $3) \
+         ON CONFLICT (scope, subject) DO UPDATE SET cut_at = excluded.cut_at \
+         WHERE cut_offs.cut_at < excluded.cut_at";
+    LEASE_STATUS_NUMBERS =
+        "UPDATE status_numbers SET next_number = next_number + $1 WHERE singleton = 1 \
+         RETURNING next_number, announced";
+    NOTE_ANNOUNCED_LISTS = "UPDATE status_numbers SET announced = $1 WHERE singleton = 1";
+
+    READ_LOG_STATE =
+        "SELECT l.epoch, l.seq, l.chain, n.announced, CAST(CASE WHEN EXISTS \
+         (SELECT 1 FROM revocations r WHERE r.seq IS NULL) THEN 1 ELSE 0 END AS BIGINT) \
+         AS has_unnumbered FROM revocation_log l CROSS JOIN status_numbers n \
+         WHERE l.singleton = 1 AND n.singleton = 1";
+    /// No row when no replica is there.
+    JOIN_LOG =
+        "UPDATE revocation_log SET alive_until = $2 WHERE singleton = 1 AND alive_until >= $1";
+    KEEP_LOG_ALIVE =
+        "UPDATE revocation_log SET alive_until = $1 WHERE singleton = 1 AND alive_until < $1";
+    /// No row when somebody has begun one since.
+    BEGIN_EPOCH =
+        "UPDATE revocation_log SET epoch = $2, seq = 0, chain = $3, alive_until = $4 \
+         WHERE singleton = 1 AND epoch = $1";
+    /// Takes the lock of the log if it still ends there; changes nothing. The epoch is the fencing
+    /// token: who missed the beginning of a new one numbers nothing.
+    LOCK_LOG =
+        "UPDATE revocation_log SET seq = seq \
+         WHERE singleton = 1 AND epoch = $1 AND seq = $2 AND chain = $3";
+    NUMBER_REVOCATIONS =
+        "UPDATE revocations SET epoch = $1, seq = $2 WHERE id IN \
+         (SELECT id FROM revocations WHERE seq IS NULL ORDER BY at, id LIMIT $3) \
+         RETURNING at, seq, status_index, list, not_before, scope, subject";
+    EXTEND_LOG = "UPDATE revocation_log SET seq = $1, chain = $2 WHERE singleton = 1";
+    LIST_REVOCATIONS_SINCE =
+        "SELECT at, seq, status_index, list, not_before, scope, subject FROM revocations \
+         WHERE epoch = $1 AND seq > $2 ORDER BY seq LIMIT $3";
+    LIST_NUMBERED_REVOCATIONS =
+        "SELECT id, at, seq, status_index, list, not_before, scope, subject FROM revocations \
+         WHERE id > $1 AND seq IS NOT NULL ORDER BY id LIMIT $2";
+    DELETE_OLD_REVOCATIONS =
+        "DELETE FROM revocations WHERE id IN \
+         (SELECT id FROM revocations WHERE at < $1 AND seq IS NOT NULL ORDER BY at LIMIT $2)";
+
     INSERT_AUDIT_RECORD =
         "INSERT INTO audit_records (id, at, kind, actor, address, user_id, client_id, \
          session_id, detail, mac) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
@@ -369,3 +473,4 @@ pub(super) const SQLITE_ROLLBACK: &str = "ROLLBACK";
 
 pub(super) const POSTGRES_TIME: &str =
     "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)";
+pub(super) const POSTGRES_NOTIFY: &str = "SELECT pg_notify('tokensmith_revocations', '')";

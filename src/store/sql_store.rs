@@ -14,6 +14,7 @@ macro_rules! run {
 
 mod browser;
 mod people;
+mod revocations;
 
 use std::future::Future;
 use std::sync::{Arc, OnceLock};
@@ -50,6 +51,9 @@ impl<C, T, F> Work<C, T> for F where
 pub(super) trait Database: Send + Sync + 'static {
     type Connection: Connection + 'static;
 
+    /// Whether several servers may share it.
+    const HAS_REPLICAS: bool;
+
     /// Runs the work in a transaction and commits it.
     fn write<T: Send + 'static>(
         &self,
@@ -70,6 +74,12 @@ pub(super) trait Database: Send + Sync + 'static {
 
     /// The clock of the database server, where it has its own.
     fn time(&self) -> impl Future<Output = Result<Option<Timestamp>, StoreError>> + Send;
+
+    /// Wakes the other servers.
+    fn wake_replicas(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Waits until another server has woken this one.
+    fn woken(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     fn pool_use(&self) -> PoolUse;
 

@@ -148,6 +148,8 @@ impl Sqlite {
 impl Database for Sqlite {
     type Connection = SqliteConnection;
 
+    const HAS_REPLICAS: bool = false;
+
     async fn write<T: Send + 'static>(
         &self,
         work: impl Work<SqliteConnection, T>,
@@ -172,6 +174,14 @@ impl Database for Sqlite {
 
     async fn time(&self) -> Result<Option<Timestamp>, StoreError> {
         Ok(None)
+    }
+
+    async fn wake_replicas(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn woken(&self) -> Result<(), StoreError> {
+        std::future::pending().await
     }
 
     fn pool_use(&self) -> PoolUse {

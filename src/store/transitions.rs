@@ -5,6 +5,7 @@ pub(super) mod accounts;
 pub(super) mod audit;
 pub(super) mod browser;
 pub(super) mod logins;
+pub(super) mod revocations;
 pub(super) mod sessions;
 
 use super::connection::{Columns, Connection, Param};
@@ -19,6 +20,7 @@ use crate::domain::ports::{
     ClientChange, ClientState, KeyTransition, MasterKeyFingerprint, NewClient, SecretRotation,
     SecretRotationOrder, Version, Versions,
 };
+use crate::domain::revocation::CutOff;
 
 type Outcome<T> = Result<T, StatementError>;
 
@@ -90,6 +92,7 @@ pub(super) async fn create_client(
             id.into(),
             secret.digest.0.as_slice().into(),
             now.into(),
+            secret.status.to_stored().into(),
         ];
         connection
             .execute(sql::INSERT_FIRST_SECRET, &params)
@@ -137,12 +140,12 @@ pub(super) async fn clients_changed_since(
 
 pub(super) async fn set_client_enabled(
     connection: &mut impl Connection,
-    id: &ClientId,
+    client: &ClientId,
     enabled: bool,
     record: &AuditRecord,
 ) -> Outcome<ClientChange> {
     let version = next_clients_version(connection).await?;
-    let id = id.as_str();
+    let id = client.as_str();
     let changed = if enabled {
         connection
             .execute(sql::ENABLE_CLIENT, &[id.into(), version.into()])
@@ -153,6 +156,9 @@ pub(super) async fn set_client_enabled(
         connection.execute(sql::DISABLE_CLIENT, &params).await?
     };
     if changed > 0 {
+        if !enabled {
+            bar_client(connection, client, record).await?;
+        }
         audit::record(connection, record).await?;
         return Ok(ClientChange::Changed);
     }
@@ -184,6 +190,7 @@ pub(super) async fn rotate_client_secret(
         connection
             .execute(sql::END_OLDER_SECRETS, &[id.into(), now.into()])
             .await?;
+        revoke_secrets_ended_at(connection, id, now).await?;
     }
     let secret = order.secret.id.0.as_slice();
     #[expect(clippy::cast_possible_wrap, reason = "two")]
@@ -194,6 +201,7 @@ pub(super) async fn rotate_client_secret(
         order.secret.digest.0.as_slice().into(),
         now.into(),
         most_live.into(),
+        order.secret.status.to_stored().into(),
     ];
     if connection
         .execute(sql::INSERT_FURTHER_SECRET, &params)
@@ -207,6 +215,9 @@ pub(super) async fn rotate_client_secret(
     connection
         .execute(sql::SCHEDULE_END_OF_OTHER_SECRETS, &params)
         .await?;
+    if end <= now {
+        revoke_secrets_ended_at(connection, id, end).await?;
+    }
     connection
         .execute(sql::DELETE_EXPIRED_SECRETS, &[id.into(), now.into()])
         .await?;
@@ -220,21 +231,46 @@ pub(super) async fn rotate_client_secret(
 
 pub(super) async fn delete_client(
     connection: &mut impl Connection,
-    id: &ClientId,
+    client: &ClientId,
     record: &AuditRecord,
 ) -> Outcome<ClientChange> {
     let version = next_clients_version(connection).await?;
-    let id = id.as_str();
+    let id = client.as_str();
     let now = rows::milliseconds(record.at);
     let params = [id.into(), now.into(), version.into()];
     if connection.execute(sql::DELETE_CLIENT, &params).await? == 0 {
         return Ok(ClientChange::NoSuchClient);
     }
+    let params = [id.into(), now.into()];
+    connection.execute(sql::REVOKE_SECRETS, &params).await?;
     connection
         .execute(sql::DELETE_SECRETS, &[id.into()])
         .await?;
+    bar_client(connection, client, record).await?;
     audit::record(connection, record).await?;
     Ok(ClientChange::Changed)
+}
+
+/// Cuts off what a client holds that gets no more tokens.
+async fn bar_client(
+    connection: &mut impl Connection,
+    client: &ClientId,
+    record: &AuditRecord,
+) -> Outcome<()> {
+    let cut_off = CutOff::of_barred_client(client.clone(), record.at);
+    revocations::revoke_before(connection, &record.id.0, record.at, &cut_off).await
+}
+
+async fn revoke_secrets_ended_at(
+    connection: &mut impl Connection,
+    client: &str,
+    end: i64,
+) -> Outcome<()> {
+    let params = [client.into(), end.into()];
+    connection
+        .execute(sql::REVOKE_SECRETS_ENDED_AT, &params)
+        .await?;
+    Ok(())
 }
 
 pub(super) async fn record_secret_use(
@@ -311,6 +347,8 @@ pub(super) async fn change_signing_keys(
     for kid in &transition.revoke {
         let params = [kid.as_str().into(), rows::milliseconds(record.at).into()];
         connection.execute(sql::REVOKE_SIGNING_KEY, &params).await?;
+        let (id, cut_off) = (kid.as_str().as_bytes(), CutOff::of_key(kid.clone()));
+        revocations::revoke_before(connection, id, record.at, &cut_off).await?;
     }
     for kid in &transition.destroy_private {
         connection

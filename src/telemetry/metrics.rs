@@ -44,6 +44,8 @@ pub struct Metrics {
     pub store: StoreMetrics,
     /// Words to clients that sessions are over.
     pub deliveries: DeliveryMetrics,
+    /// The log of revocations and its readers.
+    pub feed: FeedMetrics,
 }
 
 /// Which request, and how it ended.
@@ -131,6 +133,70 @@ impl DeliveryMetrics {
     }
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabels {
+    reason: &'static str,
+}
+
+/// The log of revocations and its readers.
+#[derive(Clone, Default)]
+pub struct FeedMetrics {
+    streams: Gauge,
+    resets: Family<ReasonLabels, Counter>,
+    events: Counter,
+    seq: Gauge,
+}
+
+impl FeedMetrics {
+    fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "revocation_streams",
+            "Open streams and waiting polls of the revocation log",
+            self.streams.clone(),
+        );
+        registry.register(
+            "revocation_resets",
+            "Readers that had to take a new snapshot, by reason",
+            self.resets.clone(),
+        );
+        registry.register(
+            "revocation_events",
+            "Events of the revocation log that were handed to readers",
+            self.events.clone(),
+        );
+        registry.register(
+            "revocation_seq",
+            "Number of the last event of the revocation log",
+            self.seq.clone(),
+        );
+    }
+
+    /// A reader came.
+    pub fn opened(&self) {
+        self.streams.inc();
+    }
+
+    /// A reader went.
+    pub fn closed(&self) {
+        self.streams.dec();
+    }
+
+    /// Counts a reader that has to begin again.
+    pub fn reset(&self, reason: &'static str) {
+        self.resets.get_or_create(&ReasonLabels { reason }).inc();
+    }
+
+    /// Counts events.
+    pub fn published(&self, events: u64) {
+        self.events.inc_by(events);
+    }
+
+    /// Notes where the log stands.
+    pub fn reached(&self, seq: u64) {
+        self.seq.set(i64::try_from(seq).unwrap_or(i64::MAX));
+    }
+}
+
 /// Transitions by name, and the connections.
 #[derive(Clone, Default)]
 pub struct StoreMetrics {
@@ -206,6 +272,7 @@ impl Default for Metrics {
         let refreshes = Family::<EventLabels, Counter>::default();
         let logins = Family::<EventLabels, Counter>::default();
         let deliveries = DeliveryMetrics::default();
+        let feed = FeedMetrics::default();
         let password_queue = Gauge::default();
         let signing = Histogram::new(SIGNING_BUCKETS);
         let keys = KeyMetrics::default();
@@ -259,6 +326,7 @@ impl Default for Metrics {
             keys.0.clone(),
         );
         store.register(&mut registry);
+        feed.register(&mut registry);
         registry.register(
             "build_info",
             "The running release",
@@ -272,6 +340,7 @@ impl Default for Metrics {
             refreshes,
             logins,
             deliveries,
+            feed,
             password_queue,
             signing,
             keys,

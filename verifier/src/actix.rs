@@ -20,6 +20,31 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! Where revocations are honoured, a guard or the verifier of a scope of routes says what happens there
+//! while nothing is heard of them; the answer is then 503.
+//!
+//! ```no_run
+//! use actix_web::{App, web};
+//! use tokensmith_verify::actix::{Bearer, RequireScope};
+//! use tokensmith_verify::{Freshness, Verifier};
+//!
+//! # async fn pay(bearer: Bearer) -> String { bearer.sub.clone() }
+//! # async fn orders(bearer: Bearer) -> String { bearer.sub.clone() }
+//! # fn app(verifier: Verifier) -> Result<(), tokensmith_verify::InvalidScope> {
+//! let pay_guard = RequireScope::parse("pay")?.freshness(Freshness::Strict);
+//! let for_reading = verifier.with_freshness(Freshness::UntilExpiry);
+//! let app = App::new()
+//!     .app_data(web::Data::new(verifier))
+//!     .route("/pay", web::post().to(pay).wrap(pay_guard))
+//!     .service(
+//!         web::scope("/archive")
+//!             .app_data(web::Data::new(for_reading))
+//!             .route("/orders", web::get().to(orders)),
+//!     );
+//! # Ok(())
+//! # }
+//! ```
 
 use std::any::Any;
 use std::future::{Future, Ready, ready};
@@ -38,7 +63,9 @@ use actix_web::{
 use serde::de::DeserializeOwned;
 
 use crate::challenge::{bearer_token, require_scope, require_unbound};
-use crate::{Claims, Denial, InvalidScope, NoCustomClaims, ScopeSet, Verified, Verifier};
+use crate::{
+    Claims, Denial, Freshness, InvalidScope, NoCustomClaims, ScopeSet, Verified, Verifier,
+};
 
 type LocalFuture<T> = Pin<Box<dyn Future<Output = T>>>;
 
@@ -71,7 +98,10 @@ impl<X: DeserializeOwned + Clone + 'static> FromRequest for Bearer<X> {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
-        Box::pin(async move { verify(&request).await.map(Self) })
+        Box::pin(async move {
+            let verifier = verifier(&request)?;
+            verify(&request, verifier).await.map(Self)
+        })
     }
 }
 
@@ -82,13 +112,17 @@ impl<X: DeserializeOwned + Clone + 'static> FromRequest for Bearer<X> {
 #[derive(Debug, Clone)]
 pub struct RequireScope {
     required: ScopeSet,
+    freshness: Option<Freshness>,
 }
 
 impl RequireScope {
     /// A guard for all of `required`. The empty set demands a good token and no scope.
     #[must_use]
     pub fn new(required: ScopeSet) -> Self {
-        Self { required }
+        Self {
+            required,
+            freshness: None,
+        }
     }
 
     /// A guard for a space-delimited list of scopes.
@@ -98,6 +132,14 @@ impl RequireScope {
     /// [`InvalidScope`] when the text is not one.
     pub fn parse(required: &str) -> Result<Self, InvalidScope> {
         ScopeSet::parse(required).map(Self::new)
+    }
+
+    /// What to do here while nothing is heard of revocations, in the place of the verifier's own
+    /// policy.
+    #[must_use]
+    pub fn freshness(mut self, freshness: Freshness) -> Self {
+        self.freshness = Some(freshness);
+        self
     }
 }
 
@@ -113,7 +155,7 @@ where
 
     fn new_transform(&self, inner: S) -> Self::Future {
         ready(Ok(ScopeGuard {
-            required: self.required.clone(),
+            guard: self.clone(),
             inner: Rc::new(inner),
         }))
     }
@@ -122,7 +164,7 @@ where
 /// The service that [`RequireScope`] puts around another.
 #[derive(Debug)]
 pub struct ScopeGuard<S> {
-    required: ScopeSet,
+    guard: RequireScope,
     inner: Rc<S>,
 }
 
@@ -138,9 +180,9 @@ where
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let inner = Rc::clone(&self.inner);
-        let required = self.required.clone();
+        let guard = self.guard.clone();
         Box::pin(async move {
-            match check_scope(request.request(), &required).await {
+            match guard.check(request.request()).await {
                 Ok(()) => inner.call(request).await,
                 Err(denial) => Ok(request.into_response(denial.error_response())),
             }
@@ -148,15 +190,20 @@ where
     }
 }
 
-async fn check_scope(request: &HttpRequest, required: &ScopeSet) -> Result<(), Denial> {
-    let verifier = verifier(request)?;
-    let claims = verify::<NoCustomClaims>(request).await?;
-    require_scope(verifier, &claims, required)?;
-    let verifier = verifier.clone();
-    request
-        .extensions_mut()
-        .insert(Admitted { verifier, claims });
-    Ok(())
+impl RequireScope {
+    async fn check(&self, request: &HttpRequest) -> Result<(), Denial> {
+        let verifier = verifier(request)?;
+        let verifier = match self.freshness {
+            Some(freshness) => verifier.with_freshness(freshness),
+            None => verifier.clone(),
+        };
+        let claims = verify::<NoCustomClaims>(request, &verifier).await?;
+        require_scope(&verifier, &claims, &self.required)?;
+        request
+            .extensions_mut()
+            .insert(Admitted { verifier, claims });
+        Ok(())
+    }
 }
 
 /// What a guard has verified, and with which verifier: another one has other rules.
@@ -166,11 +213,13 @@ struct Admitted {
 }
 
 /// Verifies the request's token, or takes over what a guard has already verified.
-async fn verify<X>(request: &HttpRequest) -> Result<Verified<Claims<X>>, Denial>
+async fn verify<X>(
+    request: &HttpRequest,
+    verifier: &Verifier,
+) -> Result<Verified<Claims<X>>, Denial>
 where
     X: DeserializeOwned + Clone + 'static,
 {
-    let verifier = verifier(request)?;
     if let Some(claims) = admitted(request, verifier) {
         return Ok(claims);
     }
@@ -198,7 +247,7 @@ fn admitted<X: Clone + 'static>(
     let claims = claims.downcast_ref::<Verified<Claims<X>>>()?;
     admitted
         .verifier
-        .is_same_as(verifier)
+        .vouches_for(verifier)
         .then(|| claims.clone())
 }
 

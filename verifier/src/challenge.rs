@@ -2,7 +2,7 @@
 
 use crate::{Claims, Reject, ScopeSet, Verifier};
 
-/// Seconds after which a client may ask again when no keys are available.
+/// Seconds after which a client may ask again when nothing can be said about its token.
 const RETRY_AFTER_SECONDS: &str = "5";
 
 /// Why a request was not let through, and what it is told.
@@ -48,7 +48,8 @@ pub enum Denial {
         /// What the resource requires.
         required: ScopeSet,
     },
-    /// No keys to verify with: 503, so that the client keeps its token.
+    /// Nothing can be said about the token now, for lack of keys or of news about revocations: 503,
+    /// so that the client keeps its token.
     #[error("the token could not be verified: {reject}")]
     Unavailable {
         /// The reason, for logs.

@@ -171,6 +171,28 @@ impl<X> Claims<X> {
         self.sub == self.client_id
     }
 
+    /// The registered claims alone.
+    pub(crate) fn registered(&self) -> Claims {
+        Claims {
+            iss: self.iss.clone(),
+            sub: self.sub.clone(),
+            aud: self.aud.clone(),
+            client_id: self.client_id.clone(),
+            exp: self.exp,
+            iat: self.iat,
+            jti: self.jti.clone(),
+            scope: self.scope.clone(),
+            sid: self.sid.clone(),
+            auth_time: self.auth_time,
+            amr: self.amr.clone(),
+            acr: self.acr.clone(),
+            status: self.status.clone(),
+            cnf: self.cnf.clone(),
+            act: self.act.clone(),
+            custom: NoCustomClaims {},
+        }
+    }
+
     /// Whether the token is bound to a key and so must not be accepted as a bearer token
     /// (RFC 9449 §7.2).
     #[must_use]

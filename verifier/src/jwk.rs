@@ -1,5 +1,7 @@
 //! One public key of a JWKS (RFC 7517), accepted or refused for a reason.
 
+use std::sync::Arc;
+
 use aws_lc_rs::signature::{ParsedPublicKey, RsaPublicKeyComponents};
 
 use crate::base64url;
@@ -17,7 +19,7 @@ pub(crate) const MAX_SIGNATURE_BYTES: usize = 512;
 
 /// One public key, parsed once, for exactly one algorithm (RFC 8725 §3.1).
 pub struct Key {
-    kid: String,
+    kid: Arc<str>,
     algorithm: Algorithm,
     signature_bytes: usize,
     verification: ParsedPublicKey,
@@ -85,6 +87,11 @@ impl Key {
         &self.kid
     }
 
+    /// The same, to be kept with what the key has signed.
+    pub(crate) fn shared_kid(&self) -> Arc<str> {
+        Arc::clone(&self.kid)
+    }
+
     /// The one algorithm that the key is for.
     #[must_use]
     pub fn algorithm(&self) -> Algorithm {
@@ -146,7 +153,7 @@ impl Key {
         };
         Ok(Self {
             access_token_header: base64url::encode(access_token_header(algorithm, kid).as_bytes()),
-            kid: kid.to_owned(),
+            kid: Arc::from(kid),
             algorithm,
             signature_bytes,
             verification,

@@ -47,19 +47,27 @@ impl Header<'_> {
     }
 }
 
+/// The instants of a token, in Unix seconds: what is left to check of one that was good before.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Times {
+    exp: i64,
+    iat: i64,
+    nbf: Option<i64>,
+}
+
 impl Policy {
     /// Reads the payload of a token whose signature is good.
     pub(crate) fn read_claims<X: DeserializeOwned>(
         &self,
         payload: &[u8],
         now: i64,
-    ) -> Result<Claims<X>, Reject> {
+    ) -> Result<(Claims<X>, Times), Reject> {
         let members = Object::parse(payload).map_err(malformed_payload)?;
-        self.check(&members, now)?;
-        Claims::deserialize((&members).into_deserializer()).map_err(|_| culprit(&members))
+        let times = self.check(&members, now)?;
+        Ok((to_claims(&members)?, times))
     }
 
-    fn check(&self, members: &Object<'_>, now: i64) -> Result<(), Reject> {
+    fn check(&self, members: &Object<'_>, now: i64) -> Result<Times, Reject> {
         // RFC 9068 §4: the issuer must match exactly, so must one of the audiences.
         if non_empty_text(members, "iss")? != self.issuer {
             return Err(Reject::WrongIssuer);
@@ -68,7 +76,9 @@ impl Policy {
         non_empty_text(members, "sub")?;
         non_empty_text(members, "client_id")?;
         non_empty_text(members, "jti")?;
-        self.check_times(members, now)
+        let times = self.read_times(members)?;
+        self.check_times(times, now)?;
+        Ok(times)
     }
 
     fn check_audience(&self, members: &Object<'_>) -> Result<(), Reject> {
@@ -98,11 +108,10 @@ impl Policy {
         }
     }
 
-    fn check_times(&self, members: &Object<'_>, now: i64) -> Result<(), Reject> {
+    fn read_times(&self, members: &Object<'_>) -> Result<Times, Reject> {
         let exp = date(members, "exp")?.ok_or(Reject::MissingClaim("exp"))?;
         let iat = date(members, "iat")?.ok_or(Reject::MissingClaim("iat"))?;
         let nbf = date(members, "nbf")?;
-        let leeway = seconds(self.leeway);
         // Both instants come from the issuer's clock, so there is no skew to forgive.
         if exp <= iat {
             return Err(Reject::InvalidClaim("exp"));
@@ -110,6 +119,13 @@ impl Policy {
         if exp - iat > seconds(self.max_lifetime) {
             return Err(Reject::LifetimeTooLong);
         }
+        Ok(Times { exp, iat, nbf })
+    }
+
+    /// Whether now is a time at which the token is good.
+    pub(crate) fn check_times(&self, times: Times, now: i64) -> Result<(), Reject> {
+        let Times { exp, iat, nbf } = times;
+        let leeway = seconds(self.leeway);
         // RFC 7519 §4.1.4: now must be before `exp`.
         if now >= exp.saturating_add(leeway) {
             return Err(Reject::Expired);
@@ -123,6 +139,15 @@ impl Policy {
         }
         Ok(())
     }
+}
+
+/// Reads a payload that has passed every rule once more, for claims of another type.
+pub(crate) fn read_claims_again<X: DeserializeOwned>(payload: &[u8]) -> Result<Claims<X>, Reject> {
+    to_claims(&Object::parse(payload).map_err(malformed_payload)?)
+}
+
+fn to_claims<X: DeserializeOwned>(members: &Object<'_>) -> Result<Claims<X>, Reject> {
+    Claims::deserialize(members.into_deserializer()).map_err(|_| culprit(members))
 }
 
 fn non_empty_text<'o>(members: &'o Object<'_>, name: &'static str) -> Result<&'o str, Reject> {

@@ -8,6 +8,7 @@ mod algorithm;
 mod audience;
 mod base64url;
 mod builder;
+mod cache;
 #[cfg(any(feature = "actix", feature = "tower"))]
 mod challenge;
 mod claims;
@@ -40,10 +41,11 @@ pub use claims::{
     REGISTERED_CLAIMS, Status, StatusListEntry,
 };
 #[cfg(feature = "fetch")]
-pub use fetch::{ConnectError, Discovery, FetchError};
+pub use fetch::{ConnectError, Discovery, FetchError, RevocationError};
 pub use jwk::{Key, KeyRefusal};
 pub use keyset::{KeySet, KeySetError, RefusedKey};
 pub use reject::Reject;
+pub use revocation::{Freshness, RevocationReader, RevocationStats, RevocationWatch};
 pub use scope::{InvalidScope, ScopeSet};
 pub use verified::Verified;
 pub use verifier::Verifier;

@@ -59,7 +59,7 @@ pub enum Reject {
     /// `typ` is not `at+jwt`: another kind of token (RFC 9068 §4, RFC 8725 §3.11).
     #[error("the token is of another type")]
     WrongType,
-    /// A claim that RFC 9068 §2.2 requires is absent.
+    /// A claim that RFC 9068 §2.2 requires is absent; with revocation also `status`.
     #[error("the claim `{0}` is missing")]
     MissingClaim(&'static str),
     /// A claim has the wrong type or an impossible value.
@@ -86,6 +86,26 @@ pub enum Reject {
     /// The custom claims do not have the type that the service asked for.
     #[error("the custom claims do not have the expected form")]
     InvalidCustomClaims,
+    /// The token's session was ended, or the credential that it was issued for was withdrawn.
+    #[error("the token was revoked")]
+    Revoked,
+    /// Issued before the instant from which tokens of its client, its key or its issuer count.
+    #[error("the token was issued before a cut-off")]
+    CutOff,
+    /// The token's status is kept in a list that is not its issuer's. Nothing is fetched from it.
+    #[error("the status list is not the issuer's")]
+    ForeignStatusList,
+    /// The token's status is kept in a list of its issuer that has not been announced yet.
+    /// Transient: the reader takes a look.
+    #[error("the status list is not known yet")]
+    UnknownStatusList,
+    /// Nothing has been heard of revocations for longer than the policy allows
+    /// ([`Freshness`](crate::Freshness)). Transient.
+    #[error("nothing has been heard of revocations for too long")]
+    RevocationStale,
+    /// Nothing is known of revocations yet. Transient.
+    #[error("nothing is known of revocations yet")]
+    RevocationUnavailable,
     /// There is no usable key set: nothing can be said about the token. Transient.
     #[error("no keys are available")]
     KeysUnavailable,
@@ -121,6 +141,12 @@ impl Reject {
             Self::IssuedInFuture => "issued_in_future",
             Self::LifetimeTooLong => "lifetime_too_long",
             Self::InvalidCustomClaims => "invalid_custom_claims",
+            Self::Revoked => "revoked",
+            Self::CutOff => "cut_off",
+            Self::ForeignStatusList => "foreign_status_list",
+            Self::UnknownStatusList => "unknown_status_list",
+            Self::RevocationStale => "revocation_stale",
+            Self::RevocationUnavailable => "revocation_unavailable",
             Self::KeysUnavailable => "keys_unavailable",
         }
     }
@@ -138,6 +164,12 @@ impl Reject {
     /// service answers 503, not 401, so that clients keep their tokens.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::KeysUnavailable)
+        matches!(
+            self,
+            Self::KeysUnavailable
+                | Self::RevocationUnavailable
+                | Self::RevocationStale
+                | Self::UnknownStatusList
+        )
     }
 }

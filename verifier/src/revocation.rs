@@ -7,16 +7,39 @@
 
 mod documents;
 mod events;
+#[cfg(feature = "fetch")]
+pub(crate) mod follower;
+mod freshness;
 mod position;
+mod progress;
+#[cfg(feature = "fetch")]
+pub(crate) mod pulse;
+#[cfg_attr(
+    not(any(feature = "fetch", feature = "testing")),
+    expect(dead_code, reason = "without a network nothing feeds a reader")
+)]
+mod reader;
+pub mod sse;
+pub(crate) mod state;
+mod stats;
 mod status_list;
+pub(crate) mod watch;
 mod watermarks;
 
 pub use documents::{
     HEARTBEAT_TYP, Heartbeat, LIST_TYP, ListToken, SNAPSHOT_TYP, Snapshot, StatusListClaim,
 };
-pub use events::{Chain, Delta, Event, Frame, ListAnnouncement, MAX_INDICES, MalformedEvent};
+pub use events::{
+    Chain, Changes, Delta, Event, Frame, ListAnnouncement, MAX_INDICES, MalformedEvent,
+};
+pub use freshness::{Freshness, STALE_AFTER};
 pub use position::{InvalidPosition, Position};
+pub use reader::RevocationReader;
+#[cfg(any(feature = "fetch", feature = "testing"))]
+pub(crate) use reader::list_uris;
+pub use stats::{RevocationStats, Transport};
 pub use status_list::{
     BitList, InvalidStatusList, LIST_BYTES, LIST_SIZE, ListUris, deflate, inflate,
 };
+pub use watch::{Registration, RevocationWatch};
 pub use watermarks::{Scope as WatermarkScope, Watermark, Watermarks};

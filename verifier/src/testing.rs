@@ -15,6 +15,23 @@
 //! let expired = forge.issue("ada").audience("https://api.example.com").expired().sign();
 //! assert_eq!(verifier.verify(&expired).unwrap_err().reason(), "expired");
 //! ```
+//!
+//! Revocation without a network:
+//!
+//! ```
+//! use tokensmith_verify::Freshness;
+//! use tokensmith_verify::testing::Forge;
+//!
+//! let forge = Forge::new();
+//! let revocations = forge.revocations();
+//! let api = "https://api.example.com";
+//! let verifier = forge.revoking_verifier(api, &revocations, Freshness::Strict);
+//!
+//! let token = forge.issue("ada").audience(api).revocable().sign();
+//! assert!(verifier.verify(&token).is_ok());
+//! revocations.revoke(&token);
+//! assert_eq!(verifier.verify(&token).unwrap_err().reason(), "revoked");
+//! ```
 #![expect(
     clippy::expect_used,
     reason = "a test that cannot forge should stop at once"
@@ -24,8 +41,10 @@
     reason = "it panics only when the machine has no randomness"
 )]
 
+mod revocations;
+
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use aws_lc_rs::rand::SystemRandom;
@@ -35,7 +54,10 @@ use serde_json::{Map, Value, json};
 
 use crate::clock::unix_now;
 use crate::jws::access_token_header;
-use crate::{Algorithm, KeySet, Verifier, base64url};
+use crate::revocation::{LIST_SIZE, list_uris};
+use crate::{Algorithm, Freshness, KeySet, Verifier, base64url};
+
+pub use revocations::Revocations;
 
 /// Signs tokens as an issuer would.
 ///
@@ -52,6 +74,7 @@ pub struct Forge {
 pub struct TokenDraft {
     header: Option<String>,
     kid: String,
+    issuer: String,
     claims: Map<String, Value>,
     audiences: Vec<String>,
 }
@@ -108,11 +131,37 @@ impl Forge {
     /// A verifier of this forge's tokens for `audience`.
     #[must_use]
     pub fn verifier(&self, audience: &str) -> Verifier {
-        let keys = KeySet::from_json(&self.jwks()).expect("the forge's key set is well-formed");
-        Verifier::with_keys(self.issuer.as_str(), keys)
+        Verifier::with_keys(self.issuer.as_str(), self.key_set())
             .audience(audience)
             .build()
             .expect("the issuer and the audience of a test are well-formed")
+    }
+
+    /// A verifier that also honours the revocations of [`revocations`](Self::revocations). Its
+    /// tokens must be [`revocable`](TokenDraft::revocable).
+    #[must_use]
+    pub fn revoking_verifier(
+        &self,
+        audience: &str,
+        revocations: &Revocations,
+        freshness: Freshness,
+    ) -> Verifier {
+        Verifier::with_keys(self.issuer.as_str(), self.key_set())
+            .audience(audience)
+            .revocations(revocations, freshness)
+            .build()
+            .expect("the issuer and the audience of a test are well-formed")
+    }
+
+    /// The revocations of this issuer, made up by the test and without a network: fresh, and
+    /// nothing revoked.
+    #[must_use]
+    pub fn revocations(&self) -> Revocations {
+        Revocations::of(&self.issuer)
+    }
+
+    fn key_set(&self) -> KeySet {
+        KeySet::from_json(&self.jwks()).expect("the forge's key set is well-formed")
     }
 
     /// A token for the subject `sub`, from the client `test-client`, issued now, that lives five
@@ -133,6 +182,7 @@ impl Forge {
         TokenDraft {
             header: None,
             kid: self.kid.clone(),
+            issuer: self.issuer.clone(),
             claims: claims
                 .into_iter()
                 .map(|(name, value)| (name.to_owned(), value))
@@ -208,6 +258,23 @@ impl TokenDraft {
     /// Binds the token to a key, so that it is no bearer token (RFC 9449 §6.1).
     pub fn bound_to(self, thumbprint: &str) -> Self {
         self.claim("cnf", json!({ "jkt": thumbprint }))
+    }
+
+    /// Gives the token a bit of its own in the first status list, as every token of an issuer has
+    /// that promises revocation.
+    pub fn revocable(self) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let idx = NEXT.fetch_add(1, Ordering::Relaxed) % LIST_SIZE;
+        self.status(0, idx)
+    }
+
+    /// Gives the token this bit of this status list.
+    pub fn status(self, list: u32, idx: u32) -> Self {
+        let uri = list_uris(&self.issuer).uri(list);
+        self.claim(
+            "status",
+            json!({ "status_list": { "idx": idx, "uri": uri } }),
+        )
     }
 
     /// Sets any claim to any value, registered or not.

@@ -17,6 +17,23 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! Where revocations are honoured, each layer has its own policy for when nothing is heard of them;
+//! the answer is then 503.
+//!
+//! ```
+//! # use axum::{Router, routing::{get, post}};
+//! # use tokensmith_verify::tower::BearerLayer;
+//! # use tokensmith_verify::{Freshness, Verifier};
+//! # async fn pay() {}
+//! # async fn orders() {}
+//! # fn app(verifier: Verifier) {
+//! let strict = BearerLayer::new(verifier.with_freshness(Freshness::Strict));
+//! let app: Router = Router::new()
+//!     .route("/pay", post(pay).layer(strict))
+//!     .route("/orders", get(orders).layer(BearerLayer::new(verifier)));
+//! # }
+//! ```
 
 use std::future::Future;
 use std::marker::PhantomData;
@@ -143,7 +160,7 @@ where
     }
 }
 
-impl<X: DeserializeOwned> BearerLayer<X> {
+impl<X: DeserializeOwned + 'static> BearerLayer<X> {
     fn find_token<'r, B>(&self, request: &'r Request<B>) -> Result<&'r str, Denial> {
         let authorization = request.headers().get_all(AUTHORIZATION);
         let authorization = authorization.into_iter().map(HeaderValue::as_bytes);

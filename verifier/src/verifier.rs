@@ -5,25 +5,33 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use serde::de::DeserializeOwned;
 
+use crate::cache::{Entry, TokenCache};
 use crate::clock::unix_now;
 use crate::jws::Compact;
 use crate::jwt::Policy;
-use crate::{Claims, KeySet, Reject, Verified, VerifierBuilder};
+use crate::revocation::Registration;
+use crate::{
+    Claims, Freshness, KeySet, Reject, RevocationReader, RevocationWatch, Verified, VerifierBuilder,
+};
 
 /// Verifies access tokens offline: no network call, no lock, no allocation beyond the claims.
 ///
-/// Cheap to clone; all clones share one key set. When the last one is dropped, the background
-/// refresh stops.
+/// Cheap to clone; all clones share one key set, and what is known of revocations. When the last
+/// one is dropped, everything in the background stops.
 #[derive(Clone)]
 pub struct Verifier {
     shared: Arc<Shared>,
+    freshness: Freshness,
 }
 
-struct Shared {
-    policy: Policy,
-    keys: Arc<ArcSwap<KeySet>>,
+/// What a verifier is made of.
+pub(crate) struct Shared {
+    pub(crate) policy: Policy,
+    pub(crate) keys: Arc<ArcSwap<KeySet>>,
+    pub(crate) cache: Option<TokenCache>,
+    pub(crate) revocation: Option<Arc<RevocationReader>>,
     #[cfg(feature = "fetch")]
-    refresher: Option<crate::fetch::Refresher>,
+    pub(crate) background: Option<crate::fetch::Background>,
 }
 
 impl Verifier {
@@ -78,7 +86,7 @@ impl Verifier {
     ///
     /// As [`verify`](Self::verify), and [`Reject::InvalidCustomClaims`] when they do not have the
     /// form of `X`.
-    pub fn verify_as<X: DeserializeOwned>(
+    pub fn verify_as<X: DeserializeOwned + 'static>(
         &self,
         token: &str,
     ) -> Result<Verified<Claims<X>>, Reject> {
@@ -91,12 +99,12 @@ impl Verifier {
     /// # Errors
     ///
     /// As [`verify_as`](Self::verify_as).
-    pub fn verify_at<X: DeserializeOwned>(
+    pub fn verify_at<X: DeserializeOwned + 'static>(
         &self,
         token: &str,
         now: i64,
     ) -> Result<Verified<Claims<X>>, Reject> {
-        let result = self.shared.verify(token, now);
+        let result = self.look_at(token, now);
         #[cfg(feature = "fetch")]
         if matches!(result, Err(Reject::UnknownKid)) {
             self.ask_for_key_of(token);
@@ -121,19 +129,82 @@ impl Verifier {
             reason = "the signature must not depend on features"
         )
     )]
-    pub async fn verify_waiting<X: DeserializeOwned>(
+    pub async fn verify_waiting<X: DeserializeOwned + 'static>(
         &self,
         token: &str,
     ) -> Result<Verified<Claims<X>>, Reject> {
-        let result = self.shared.verify(token, unix_now());
+        let result = self.look_at(token, unix_now());
         #[cfg(feature = "fetch")]
         if matches!(result, Err(Reject::UnknownKid))
             && let Some(refetch) = self.ask_for_key_of(token)
         {
             refetch.finished().await;
-            return self.shared.verify(token, unix_now());
+            return self.look_at(token, unix_now());
         }
         result
+    }
+
+    /// The same verifier under another policy for when nothing is heard of revocations: for routes
+    /// that need to be stricter than the others, or may be laxer. Everything else is shared.
+    ///
+    /// Without revocation it makes no difference.
+    ///
+    /// ```
+    /// # use tokensmith_verify::{Freshness, Verifier};
+    /// # fn example(verifier: Verifier) {
+    /// let for_payments = verifier.with_freshness(Freshness::Strict);
+    /// let for_reading = verifier.with_freshness(Freshness::UntilExpiry);
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_freshness(&self, freshness: Freshness) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            freshness,
+        }
+    }
+
+    /// What is known of revocations; `None` unless the verifier was set up with
+    /// [`revocation`](VerifierBuilder::revocation).
+    #[must_use]
+    pub fn revocation(&self) -> Option<&RevocationReader> {
+        self.shared.revocation.as_deref()
+    }
+
+    /// Calls `callback` once when the token is revoked: for connections that outlive the request
+    /// that opened them, such as web sockets and streams. If it is revoked already, at once.
+    ///
+    /// The callback runs on the task that follows revocations and must not block: send on a
+    /// channel, cancel a token. A token that merely expires is not revoked: end the connection at its `exp`
+    /// in any case. Without revocation the callback is never called.
+    pub fn on_revoked<X>(
+        &self,
+        token: &Verified<Claims<X>>,
+        callback: impl FnOnce() + Send + 'static,
+    ) -> Registration {
+        let reader = self.revocation();
+        reader.map_or_else(Registration::inert, |reader| {
+            reader.on_revoked(token, token.kid(), Box::new(callback))
+        })
+    }
+
+    /// The same to be awaited. It is watched from now on, not only once it is awaited.
+    ///
+    /// ```
+    /// # use tokensmith_verify::{Claims, Verified, Verifier};
+    /// # async fn serve() {}
+    /// # async fn example(verifier: Verifier, claims: Verified<Claims>) {
+    /// let watch = verifier.watch(&claims);
+    /// let connection = tokio::spawn(serve());
+    /// let abort = connection.abort_handle();
+    /// tokio::spawn(async move {
+    ///     watch.revoked().await;
+    ///     abort.abort();
+    /// });
+    /// # }
+    /// ```
+    pub fn watch<X>(&self, token: &Verified<Claims<X>>) -> RevocationWatch {
+        RevocationWatch::new(|signal| self.on_revoked(token, signal))
     }
 
     /// Replaces the whole key set at once; tokens of keys that are not in the new one are rejected
@@ -165,63 +236,86 @@ impl Verifier {
             .unwrap_or(&policy.issuer)
     }
 
-    /// Whether both are clones of one verifier.
+    /// Whether a token that this one has verified needs no look by the other: they are clones, and
+    /// the other is not stricter.
     #[cfg(feature = "actix")]
-    pub(crate) fn is_same_as(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.shared, &other.shared)
+    pub(crate) fn vouches_for(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared) && self.freshness.is_at_least(other.freshness)
     }
 
-    pub(crate) fn new(policy: Policy, keys: Arc<ArcSwap<KeySet>>) -> Self {
+    pub(crate) fn new(shared: Shared, freshness: Freshness) -> Self {
         Self {
-            shared: Arc::new(Shared {
-                policy,
-                keys,
-                #[cfg(feature = "fetch")]
-                refresher: None,
-            }),
+            shared: Arc::new(shared),
+            freshness,
         }
     }
 
-    #[cfg(feature = "fetch")]
-    pub(crate) fn refreshed_by(
-        policy: Policy,
-        keys: Arc<ArcSwap<KeySet>>,
-        refresher: crate::fetch::Refresher,
-    ) -> Self {
-        Self {
-            shared: Arc::new(Shared {
-                policy,
-                keys,
-                refresher: Some(refresher),
-            }),
+    fn look_at<X: DeserializeOwned + 'static>(
+        &self,
+        token: &str,
+        now: i64,
+    ) -> Result<Verified<Claims<X>>, Reject> {
+        let result = self.shared.verify(token, now, self.freshness);
+        if matches!(result, Err(Reject::UnknownStatusList))
+            && let Some(reader) = self.revocation()
+        {
+            reader.ask_for_resync();
         }
+        result
     }
 
     #[cfg(feature = "fetch")]
     fn ask_for_key_of(&self, token: &str) -> Option<crate::fetch::Refetch> {
-        let refresher = self.shared.refresher.as_ref()?;
+        let background = self.shared.background.as_ref()?;
         let compact = Compact::split(token, self.shared.policy.max_token_bytes).ok()?;
-        refresher.ask_for(&compact.unverified_kid()?)
+        background.ask_for_key(&compact.unverified_kid()?)
     }
 }
 
 impl Shared {
     /// The whole verification, in the order of RFC 8725 §3 and RFC 9068 §4.
-    fn verify<X: DeserializeOwned>(
+    fn verify<X: DeserializeOwned + 'static>(
         &self,
         token: &str,
         now: i64,
+        freshness: Freshness,
     ) -> Result<Verified<Claims<X>>, Reject> {
         let keys = self.keys.load();
         if keys.is_empty() {
             return Err(Reject::KeysUnavailable);
         }
+        let cached = self
+            .cache
+            .as_ref()
+            .and_then(|cache| cache.find(token, &keys));
+        if let Some(entry) = cached {
+            self.policy.check_times(entry.times, now)?;
+            self.check_revocation(&entry.claims, &entry.kid, freshness)?;
+            return Ok(Verified::new(entry.claims_as()?, Arc::clone(&entry.kid)));
+        }
         let compact = Compact::split(token, self.policy.max_token_bytes)?;
         let header = compact.header(&keys, &self.policy.algorithms)?;
         header.require_access_token()?;
         compact.verify_signature(header.key)?;
-        let claims = self.policy.read_claims(&compact.payload()?, now)?;
-        Ok(Verified::new(claims))
+        let payload = compact.payload()?;
+        let (claims, times) = self.policy.read_claims(&payload, now)?;
+        let kid = header.key.shared_kid();
+        self.check_revocation(&claims, &kid, freshness)?;
+        if let Some(cache) = &self.cache {
+            let entry = Entry::new(&claims, times, Arc::clone(&kid), payload, &keys);
+            cache.insert(token, entry);
+        }
+        Ok(Verified::new(claims, kid))
+    }
+
+    fn check_revocation<X>(
+        &self,
+        claims: &Claims<X>,
+        kid: &str,
+        freshness: Freshness,
+    ) -> Result<(), Reject> {
+        let reader = self.revocation.as_ref();
+        reader.map_or(Ok(()), |reader| reader.check(claims, kid, freshness))
     }
 }
 
@@ -231,6 +325,7 @@ impl std::fmt::Debug for Verifier {
             .debug_struct("Verifier")
             .field("policy", &self.shared.policy)
             .field("keys", &self.shared.keys.load())
+            .field("freshness", &self.freshness)
             .finish_non_exhaustive()
     }
 }

@@ -23,11 +23,13 @@ use tokensmith::domain::key::{KeySchedule, PublicJwk, SigningKey};
 use tokensmith::domain::password::Argon2Parameters;
 use tokensmith::domain::ports::{
     AccessTokenReader, ClientDirectory, Clock, Entropy, IdTokenHint, IdTokenReader, KeyVault,
-    SigningKeys, TokenSigner,
+    SigningKeys, StatusIndices, StoreError, TokenSigner,
 };
+use tokensmith::domain::revocation::{LogTerms, StatusIndex};
 use tokensmith::domain::session_policy::SessionPolicy;
-use tokensmith::grants::{ClientCredentialsRequest, TokenService};
+use tokensmith::grants::{AuthenticatedClient, ClientCredentialsRequest, TokenService};
 use tokensmith::replica::SessionCache;
+use tokensmith::revocation::RevocationState;
 use tokensmith::store::{self, DatabaseLocation};
 use tokensmith::telemetry::metrics::StoreMetrics;
 use tokensmith_verify::Claims;
@@ -41,7 +43,7 @@ pub(super) const ISSUER: &str = "https://auth.example.com";
 /// Issues tokens to one client in this process.
 pub(super) struct InProcessIssuer {
     service: TokenService,
-    client: Client,
+    client: AuthenticatedClient,
     jwk: PublicJwk,
     /// Of the database.
     _directory: TempDir,
@@ -57,8 +59,8 @@ impl InProcessIssuer {
         let key = signing_key(&vault, now)?;
         let signer = vault.open(&key).doing("opening the signing key")?;
         let directory = tempfile::tempdir().doing("making a directory")?;
+        let issuer = Issuer::parse(ISSUER).doing("parsing the issuer")?;
         let service = TokenService {
-            issuer: Issuer::parse(ISSUER).doing("parsing the issuer")?,
             access_token_lifetime: Duration::from_mins(5),
             session_policy: SessionPolicy::default(),
             signup: false,
@@ -69,11 +71,14 @@ impl InProcessIssuer {
             hints: Arc::new(NoTokens),
             accounts: accounts(&master, &entropy, &directory).await?,
             memory: Arc::new(SessionCache::default()),
+            indices: Arc::new(OneIndex),
+            revocations: Arc::new(RevocationState::new(LogTerms::of(&issuer))),
+            issuer,
             entropy,
         };
         Ok(Self {
             service,
-            client: client(now)?,
+            client: AuthenticatedClient::by_secret(Arc::new(client(now)?), INDEX),
             jwk: key.public_jwk,
             _directory: directory,
         })
@@ -97,6 +102,18 @@ impl InProcessIssuer {
     /// The key set as it would be served.
     pub(super) fn jwks(&self) -> String {
         serde_json::json!({ "keys": [self.jwk] }).to_string()
+    }
+}
+
+/// The only one there is.
+const INDEX: StatusIndex = StatusIndex::FIRST;
+
+struct OneIndex;
+
+#[async_trait::async_trait]
+impl StatusIndices for OneIndex {
+    async fn next(&self, _now: Timestamp) -> Result<StatusIndex, StoreError> {
+        Ok(INDEX)
     }
 }
 

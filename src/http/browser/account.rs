@@ -100,7 +100,8 @@ pub(in crate::http) async fn password(
     request: HttpRequest,
     form: Result<Form, ApiError>,
 ) -> HttpResponse {
-    posted_by_person(&endpoints, &request, form, ACCOUNT, change_password).await
+    let response = posted_by_person(&endpoints, &request, form, ACCOUNT, change_password).await;
+    endpoints.with_revocation_seq(response).await
 }
 
 pub(in crate::http) async fn consents(
@@ -108,7 +109,8 @@ pub(in crate::http) async fn consents(
     request: HttpRequest,
     form: Result<Form, ApiError>,
 ) -> HttpResponse {
-    posted_by_person(&endpoints, &request, form, ACCOUNT, withdraw_consent).await
+    let response = posted_by_person(&endpoints, &request, form, ACCOUNT, withdraw_consent).await;
+    endpoints.with_revocation_seq(response).await
 }
 
 /// Where whoever has to sign in first goes on afterwards.

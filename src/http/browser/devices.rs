@@ -41,7 +41,8 @@ pub(in crate::http) async fn post(
     request: HttpRequest,
     form: Result<Form, ApiError>,
 ) -> HttpResponse {
-    posted_by_person(&endpoints, &request, form, DEVICES, end_some).await
+    let response = posted_by_person(&endpoints, &request, form, DEVICES, end_some).await;
+    endpoints.with_revocation_seq(response).await
 }
 
 /// Where whoever has to sign in first goes on afterwards.

@@ -34,7 +34,7 @@ pub(in crate::http) async fn begin(
     request: HttpRequest,
     wish: Result<web::Query<Wish>, actix_web::Error>,
 ) -> HttpResponse {
-    visit(&endpoints, &request, async |visitor| {
+    let response = visit(&endpoints, &request, async |visitor| {
         let unreadable = |_| PageError::bad_request("the address cannot be read");
         let wish = wish.map_err(unreadable)?;
         let wish = match &wish.request {
@@ -51,7 +51,8 @@ pub(in crate::http) async fn begin(
         };
         go_on(&visitor, wish).await
     })
-    .await
+    .await;
+    endpoints.with_revocation_seq(response).await
 }
 
 /// RFC 6749 §3.1: a parameter without a value counts as omitted, as in a form.
@@ -174,7 +175,7 @@ pub(in crate::http) async fn post(
     request: HttpRequest,
     form: Result<Form, ApiError>,
 ) -> HttpResponse {
-    posted(&endpoints, &request, async |visitor| {
+    let response = posted(&endpoints, &request, async |visitor| {
         let form = form?;
         if form.value("csrf").is_some() {
             // The button on the pages of the account.
@@ -196,7 +197,8 @@ pub(in crate::http) async fn post(
             Some(_) => Err(PageError::stale_form()),
         }
     })
-    .await
+    .await;
+    endpoints.with_revocation_seq(response).await
 }
 
 async fn sign_out(

@@ -4,13 +4,15 @@ use std::net::IpAddr;
 
 use tokensmith_verify::{Audience, ScopeSet};
 
-use super::{array, instant, json, optional_instant, parsed};
+use super::{array, instant, json, optional_instant, parsed, status_index};
+use crate::domain::Timestamp;
 use crate::domain::audit::{AuditRecord, ChainHash, Origin, RecordMac, Seal, StoredRecord};
 use crate::domain::claims::RequestedClaims;
 use crate::domain::device::DeviceLabel;
-use crate::domain::id::{AuditId, LoginId, SessionId, UserId};
+use crate::domain::id::{AuditId, ClientId, LoginId, SessionId, UserId};
 use crate::domain::password::PasswordHash;
 use crate::domain::ports::{Account, AuthorizationCode, CodeDigest, StoredCode, StoredSession};
+use crate::domain::revocation::StatusIndex;
 use crate::domain::rotation::{Chain, Generation, RetryKeyDigest};
 use crate::domain::session::{
     Authentication, AuthenticationMethod, Session, SessionEnd, SessionSecret, SessionTerms,
@@ -87,6 +89,7 @@ pub(in crate::store) fn session(row: &impl Columns) -> Read<Session> {
             client_id: parsed(row, "client_id")?,
             login_id: login_id(row)?,
             secret: SessionSecret(id(row, "secret")?),
+            status: status_index(row)?,
             scope: parsed(row, "scope")?,
             audience: audience(row)?,
             claims: claims(row, "userinfo_claims")?,
@@ -106,6 +109,23 @@ pub(in crate::store) fn session(row: &impl Columns) -> Read<Session> {
         device: device(row)?,
         address: address(row)?,
         end: session_end(row)?,
+    })
+}
+
+/// What is known of a session that has just been ended.
+pub(in crate::store) struct Ended {
+    pub(in crate::store) client: ClientId,
+    pub(in crate::store) user: UserId,
+    pub(in crate::store) began: Timestamp,
+    pub(in crate::store) status: StatusIndex,
+}
+
+pub(in crate::store) fn ended(row: &impl Columns) -> Read<Ended> {
+    Ok(Ended {
+        client: parsed(row, "client_id")?,
+        user: UserId(id(row, "user_id")?),
+        began: instant(row, "created_at")?,
+        status: status_index(row)?,
     })
 }
 

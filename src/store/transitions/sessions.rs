@@ -1,6 +1,7 @@
 //! Sessions.
 
 use super::accounts::end_all;
+use super::revocations::revoke_status;
 use super::{Outcome, audit};
 use crate::domain::Timestamp;
 use crate::domain::audit::AuditRecord;
@@ -10,8 +11,8 @@ use crate::domain::id::{SessionId, UserId};
 use crate::domain::ports::{Rotation, SessionUse, StoredSession};
 use crate::domain::session::{Session, SessionEnd, Staying};
 use crate::domain::throttle::ThrottlePolicy;
-use crate::store::connection::{Columns, Connection};
-use crate::store::error::StatementError;
+use crate::store::connection::Connection;
+use crate::store::rows::people::Ended;
 use crate::store::rows::{self, people};
 use crate::store::sql;
 
@@ -45,6 +46,7 @@ pub(super) async fn insert_session(
         address.as_deref().into(),
         terms.login_id.as_ref().map(|id| id.0.as_slice()).into(),
         claims.as_deref().into(),
+        terms.status.to_stored().into(),
     ];
     connection.execute(sql::INSERT_SESSION, &params).await?;
     Ok(())
@@ -117,20 +119,23 @@ pub(super) async fn end_one(
         end.reason.as_str().into(),
     ];
     let ended = connection.fetch(sql::END_SESSION, &params).await?;
-    let whose = ended.first().map(|row| {
-        let began = row.integer("created_at")?;
-        Ok::<_, StatementError>((row.text("client_id")?, row.bytes("user_id")?, began))
-    });
-    drop(ended);
-    let Some((client, user, began)) = whose.transpose()? else {
+    let Some(Ended {
+        client,
+        user,
+        began,
+        status,
+    }) = ended.first().map(people::ended).transpose()?
+    else {
         return Ok(false);
     };
+    drop(ended);
+    revoke_status(connection, &id.0, end.at, status).await?;
     let params = [
         id.0.as_slice().into(),
         client.as_str().into(),
-        user.as_slice().into(),
+        user.0.as_slice().into(),
         rows::milliseconds(end.at).into(),
-        began.into(),
+        rows::milliseconds(began).into(),
     ];
     connection
         .execute(sql::ENQUEUE_LOGOUT_DELIVERY, &params)

@@ -10,6 +10,8 @@ use tokensmith::domain::ports::{
     SecretRotationOrder, Store, Version,
 };
 
+use tokensmith::domain::revocation::StatusIndex;
+
 use super::{at, record, record_at};
 use crate::harness::on_every_database;
 
@@ -17,6 +19,7 @@ fn secret(number: u8) -> NewSecret {
     NewSecret {
         id: SecretId([number; 16]),
         digest: SecretDigest([number; 32]),
+        status: StatusIndex::new(0, number.into()),
     }
 }
 

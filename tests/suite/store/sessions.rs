@@ -13,6 +13,7 @@ use tokensmith::domain::ports::{
     AuthorizationCode, Charge, CodeDigest, LoginSuccess, NewUser, PasswordOrder, Redemption,
     Rotation, SessionUse, Store, UserChange, UserCreation,
 };
+use tokensmith::domain::revocation::StatusIndex;
 use tokensmith::domain::rotation::{
     Chain, Decision, Generation, Presented, RetryKeyDigest, RotationPolicy, Step, decide,
 };
@@ -85,6 +86,7 @@ pub(super) fn session(number: u8, user: u8) -> Session {
             client_id: code.client_id,
             login_id: code.login_id,
             secret: SessionSecret([number; 16]),
+            status: StatusIndex::new(1, number.into()),
             scope: code.scope,
             audience: code.audience,
             claims: code.userinfo_claims,

@@ -12,11 +12,20 @@ pub(super) struct Endpoint(Url);
 
 impl Endpoint {
     pub(super) fn parse(text: &str) -> Result<Self, ConnectError> {
+        Self::parse_if(text, is_loopback)
+    }
+
+    /// The same, but plain `http` passes for every host.
+    pub(super) fn parse_allowing_plain_http(text: &str) -> Result<Self, ConnectError> {
+        Self::parse_if(text, |_| true)
+    }
+
+    fn parse_if(text: &str, is_plain_allowed: fn(&Url) -> bool) -> Result<Self, ConnectError> {
         let insecure = || ConnectError::InsecureUrl(text.to_owned());
         let url = Url::parse(text).map_err(|_| insecure())?;
         let is_safe_scheme = match url.scheme() {
             "https" => true,
-            "http" => is_loopback(&url),
+            "http" => is_plain_allowed(&url),
             _ => false,
         };
         let has_credentials = !url.username().is_empty() || url.password().is_some();
@@ -38,6 +47,19 @@ impl Endpoint {
 
     pub(super) fn has_origin_of(&self, other: &Self) -> bool {
         self.0.origin() == other.0.origin()
+    }
+
+    /// The URL with `path` behind its own path; a slash that ends that goes away first.
+    pub(super) fn join(&self, path: &str) -> Url {
+        let mut url = self.0.clone();
+        url.set_path(&format!("{}{path}", self.0.path().trim_end_matches('/')));
+        url.set_query(None);
+        url.set_fragment(None);
+        url
+    }
+
+    pub(super) fn is_plain(&self) -> bool {
+        self.0.scheme() == "http"
     }
 
     pub(super) fn is_loopback(&self) -> bool {
@@ -90,6 +112,23 @@ mod tests {
             "",
         ] {
             assert!(Endpoint::parse(url).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_relay_may_be_plain_where_it_is_said_and_nothing_else_may() {
+        let parse = Endpoint::parse_allowing_plain_http;
+        assert!(parse("http://relay.cluster.local:8080").is_ok());
+        for url in ["file:///etc/passwd", "http://user@relay", "relay", ""] {
+            assert!(parse(url).is_err(), "{url}");
+        }
+        for (base, joined) in [
+            ("http://relay", "http://relay/revocation/stream"),
+            ("http://relay/", "http://relay/revocation/stream"),
+            ("http://relay/t/?x#y", "http://relay/t/revocation/stream"),
+        ] {
+            let url = parse(base).unwrap().join("/revocation/stream");
+            assert_eq!(url.as_str(), joined);
         }
     }
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, CACHE_CONTROL, ETAG, HeaderValue, IF_NONE_MATCH};
-use reqwest::{Client, RequestBuilder, Response, StatusCode, redirect};
+use reqwest::{Client, ClientBuilder, RequestBuilder, Response, StatusCode, redirect};
 
 use crate::KeySet;
 use crate::json::Object;
@@ -134,25 +134,30 @@ impl Jwks {
 }
 
 fn client(endpoint: &Endpoint, timeout: Duration) -> Result<Client, FetchError> {
-    let builder = Client::builder()
-        .redirect(redirect::Policy::none())
-        .timeout(timeout)
-        .connect_timeout(timeout)
-        .user_agent(concat!("tokensmith-verify/", env!("CARGO_PKG_VERSION")));
-    let builder = if endpoint.is_loopback() {
-        // A proxy from the environment has another loopback.
-        builder.no_proxy()
-    } else {
-        builder.https_only(true)
-    };
+    let builder = client_builder(endpoint, timeout).timeout(timeout);
     builder.build().map_err(request_failed)
 }
 
-async fn send(request: RequestBuilder) -> Result<Response, FetchError> {
+/// A client without a limit for the whole request.
+pub(super) fn client_builder(endpoint: &Endpoint, connect_timeout: Duration) -> ClientBuilder {
+    let builder = Client::builder()
+        .redirect(redirect::Policy::none())
+        .connect_timeout(connect_timeout)
+        .https_only(!endpoint.is_plain())
+        .user_agent(concat!("tokensmith-verify/", env!("CARGO_PKG_VERSION")));
+    if endpoint.is_loopback() {
+        // A proxy from the environment has another loopback.
+        builder.no_proxy()
+    } else {
+        builder
+    }
+}
+
+pub(super) async fn send(request: RequestBuilder) -> Result<Response, FetchError> {
     request.send().await.map_err(request_failed)
 }
 
-async fn read(mut response: Response, limit: usize) -> Result<Vec<u8>, FetchError> {
+pub(super) async fn read(mut response: Response, limit: usize) -> Result<Vec<u8>, FetchError> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(request_failed)? {
         if body.len() + chunk.len() > limit {
@@ -163,6 +168,6 @@ async fn read(mut response: Response, limit: usize) -> Result<Vec<u8>, FetchErro
     Ok(body)
 }
 
-fn request_failed(error: reqwest::Error) -> FetchError {
+pub(super) fn request_failed(error: reqwest::Error) -> FetchError {
     FetchError::Request(Box::new(error))
 }

@@ -1,12 +1,18 @@
-//! Keys over the network: found by the issuer's metadata, kept fresh in the background.
+//! Keys and revocations over the network: found by the issuer's metadata, kept fresh in the
+//! background.
 //!
 //! Nothing here is shaped by a token: the URLs come from configuration and from the issuer's own
 //! metadata, and a token can at most cause one refetch per cooldown.
 
+mod backoff;
+mod documents;
 mod endpoint;
+mod feed;
+mod follow;
 mod freshness;
 mod http;
 mod refresher;
+mod revocation;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,11 +20,17 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use crate::builder::require_usable;
+use crate::verifier::Shared;
 use crate::{ConfigError, KeySetError, Verifier, VerifierBuilder};
 
+pub use documents::RevocationError;
+use documents::Trust;
 use endpoint::Endpoint;
+use follow::FollowTask;
 use http::{Fetched, Jwks};
-pub(crate) use refresher::{Refetch, Refresher};
+pub(crate) use refresher::Refetch;
+use refresher::Refresher;
+use revocation::RevocationSettings;
 
 /// How keys are found and kept fresh; set through [`VerifierBuilder`].
 #[derive(Debug, Clone)]
@@ -29,6 +41,7 @@ pub struct Discovery {
     shortest_refresh: Duration,
     longest_refresh: Duration,
     max_stale: Duration,
+    revocation: RevocationSettings,
 }
 
 impl Default for Discovery {
@@ -40,6 +53,7 @@ impl Default for Discovery {
             shortest_refresh: Duration::from_secs(1),
             longest_refresh: Duration::from_hours(24),
             max_stale: Duration::from_hours(24),
+            revocation: RevocationSettings::default(),
         }
     }
 }
@@ -51,9 +65,9 @@ pub enum ConnectError {
     /// A mistake in the settings.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// A URL that keys must not be fetched from: not `https`, unless the host is loopback, or with
+    /// A URL that nothing is fetched from: not `https`, unless the host is loopback, or with
     /// credentials in it (RFC 8414 §2).
-    #[error("keys are not fetched from `{0}`: it must be https, or http on a loopback host")]
+    #[error("nothing is fetched from `{0}`: it must be https, or http on a loopback host")]
     InsecureUrl(String),
     /// The metadata could not be fetched.
     #[error("the issuer's metadata could not be fetched")]
@@ -74,6 +88,10 @@ pub enum ConnectError {
     /// The key set could not be fetched.
     #[error("the issuer's key set could not be fetched")]
     Jwks(#[source] FetchError),
+    /// No snapshot of revocations could be had. A verifier that is to honour them does not start
+    /// without.
+    #[error("no snapshot of revocations could be had")]
+    Revocation(#[source] RevocationError),
 }
 
 /// Why a document could not be fetched.
@@ -92,6 +110,19 @@ pub enum FetchError {
     /// Not a JWKS.
     #[error(transparent)]
     KeySet(#[from] KeySetError),
+}
+
+/// What runs behind a verifier; dropping it stops everything.
+pub(crate) struct Background {
+    refresher: Refresher,
+    /// Held for its drop.
+    _follow: Option<FollowTask>,
+}
+
+impl Background {
+    pub(crate) fn ask_for_key(&self, kid: &str) -> Option<Refetch> {
+        self.refresher.requests().ask_for(kid)
+    }
 }
 
 impl VerifierBuilder<Discovery> {
@@ -136,10 +167,14 @@ impl VerifierBuilder<Discovery> {
 
     /// Fetches the keys and starts the background refresh on the current tokio runtime.
     ///
+    /// With [`revocation`](Self::revocation) it also fetches the snapshot, and waits for the first
+    /// heartbeat for as long as one request may take. If none comes the verifier is there all the
+    /// same, and its policy decides.
+    ///
     /// # Errors
     ///
-    /// A [`ConnectError`]: the settings are wrong, the issuer does not answer, or it has no usable
-    /// key.
+    /// A [`ConnectError`]: the settings are wrong, the issuer does not answer, it has no usable
+    /// key, or no snapshot of revocations where those are to be honoured.
     ///
     /// # Panics
     ///
@@ -157,8 +192,34 @@ impl VerifierBuilder<Discovery> {
         require_usable(&keys)?;
         refresher::log_refused(&keys);
         let keys = Arc::new(ArcSwap::from_pointee(keys));
+        let cache = self.cache();
+        let settings = self.source.revocation.clone();
+        let timeout = self.source.request_timeout;
         let refresher = Refresher::spawn(jwks, Arc::clone(&keys), self.source, fresh_for);
-        Ok(Verifier::refreshed_by(policy, keys, refresher))
+        let freshness = settings.freshness;
+        let (revocation, follow) = if freshness.is_some() {
+            let trust = Trust {
+                issuer: Arc::from(policy.issuer.as_str()),
+                keys: Arc::clone(&keys),
+                requests: refresher.requests().clone(),
+                leeway: policy.leeway,
+            };
+            let (reader, task) = settings.connect(trust, &issuer, timeout).await?;
+            (Some(reader), Some(task))
+        } else {
+            (None, None)
+        };
+        let shared = Shared {
+            policy,
+            keys,
+            cache,
+            revocation,
+            background: Some(Background {
+                refresher,
+                _follow: follow,
+            }),
+        };
+        Ok(Verifier::new(shared, freshness.unwrap_or_default()))
     }
 
     async fn discover_jwks_uri(

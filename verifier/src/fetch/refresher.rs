@@ -23,8 +23,14 @@ const LONGEST_BACKOFF: Duration = Duration::from_mins(5);
 
 /// A handle on the task; dropping it stops the task.
 pub(crate) struct Refresher {
-    desk: Arc<Desk>,
+    requests: KeyRequests,
     task: AbortHandle,
+}
+
+/// The door through which a key is asked for.
+#[derive(Clone)]
+pub(crate) struct KeyRequests {
+    desk: Arc<Desk>,
 }
 
 /// A refetch that is under way or about to start.
@@ -66,9 +72,18 @@ impl Refresher {
             requests: Mutex::default(),
         });
         let task = tokio::spawn(run(jwks, keys, Arc::clone(&desk), fresh_for)).abort_handle();
-        Self { desk, task }
+        Self {
+            requests: KeyRequests { desk },
+            task,
+        }
     }
 
+    pub(crate) fn requests(&self) -> &KeyRequests {
+        &self.requests
+    }
+}
+
+impl KeyRequests {
     /// Asks for a refetch because `kid` is unknown. `None` when none is due: the kid was not found
     /// a moment ago, or the last refetch of this sort is too recent.
     pub(crate) fn ask_for(&self, kid: &str) -> Option<Refetch> {

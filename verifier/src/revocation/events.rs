@@ -39,14 +39,24 @@ pub struct ListAnnouncement {
 }
 
 /// One event as it travels: the bytes that the chain is computed over are kept as they are.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Frame {
-    /// Its place: the log stands here once it is applied.
+    /// Its place: the log stands here once it is applied. `id` in JSON.
+    #[serde(rename = "id")]
     pub position: Position,
     /// The event's name.
     pub event: String,
     /// JSON.
     pub data: String,
+}
+
+/// The answer of the long poll: what came after the position that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changes {
+    /// In their order; empty when nothing happened while the server waited.
+    pub events: Vec<Frame>,
+    /// The latest signed heartbeat.
+    pub heartbeat: String,
 }
 
 /// A frame of a kind that is not known, or that does not have the form of its kind.
@@ -183,6 +193,15 @@ mod tests {
             serde_json::to_string(&start.with("delta", "{}")).unwrap(),
             "\"6lnyYZhaL_KhV8hhAfZbiZ2DLD7k2M_rn-N-U3CDMaM\""
         );
+    }
+
+    #[test]
+    fn the_answer_of_the_long_poll_has_its_form() {
+        let json = r#"{"events":[{"id":"7.8","event":"delta","data":"{\"list\":\"u\",\"idx\":[1]}"}],"heartbeat":"e"}"#;
+        let changes: Changes = serde_json::from_str(json).unwrap();
+        assert_eq!(changes.events[0].position, Position { epoch: 7, seq: 8 });
+        assert!(changes.events[0].event().is_ok());
+        assert_eq!(serde_json::to_string(&changes).unwrap(), json);
     }
 
     #[test]

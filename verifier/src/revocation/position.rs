@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 /// A place in the log: after the event `seq` of an epoch. Written `epoch.seq`.
 ///
 /// Events of an epoch are numbered from 1 without gaps. A new epoch begins when the server cannot
@@ -38,6 +40,20 @@ impl FromStr for Position {
             epoch: number(epoch)?,
             seq: number(seq)?,
         })
+    }
+}
+
+/// As its text.
+impl Serialize for Position {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Position {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
     }
 }
 

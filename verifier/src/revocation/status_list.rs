@@ -66,6 +66,10 @@ impl BitList {
     }
 
     /// Sets a bit. `false` beyond the end.
+    #[expect(
+        clippy::must_use_candidate,
+        reason = "most callers know that the position exists"
+    )]
     pub fn set(&self, idx: u32) -> bool {
         let byte = self.bytes.get(idx as usize / 8);
         byte.is_some_and(|byte| {
@@ -78,6 +82,16 @@ impl BitList {
     pub fn clear(&self, idx: u32) {
         if let Some(byte) = self.bytes.get(idx as usize / 8) {
             byte.fetch_and(!mask(idx), Ordering::AcqRel);
+        }
+    }
+
+    /// Sets every bit that is set in the other.
+    pub fn union(&self, other: &Self) {
+        for (to, from) in self.bytes.iter().zip(&other.bytes) {
+            let bits = from.load(Ordering::Acquire);
+            if bits != 0 {
+                to.fetch_or(bits, Ordering::AcqRel);
+            }
         }
     }
 

@@ -30,8 +30,11 @@ pub enum Scope {
 /// All cut-offs that may still matter. Where several apply to a token, the latest counts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Watermarks {
-    not_before: HashMap<Scope, i64>,
-    /// Above every one of them: a token at or after it needs no look at the map.
+    // One map a scope, so that a token is looked up by the names that it has, without a copy.
+    clients: HashMap<String, i64>,
+    kids: HashMap<String, i64>,
+    issuers: HashMap<String, i64>,
+    /// The latest of them: a token at or after it needs no look at the maps.
     latest: i64,
 }
 
@@ -39,7 +42,12 @@ impl Watermarks {
     /// Takes a cut-off in. One that is already later stays: a cut-off never moves back.
     pub fn raise(&mut self, watermark: Watermark) {
         let at = watermark.not_before;
-        let known = self.not_before.entry(watermark.scope).or_insert(at);
+        let (marks, name) = match watermark.scope {
+            Scope::Client(client_id) => (&mut self.clients, client_id),
+            Scope::Kid(kid) => (&mut self.kids, kid),
+            Scope::Issuer(issuer) => (&mut self.issuers, issuer),
+        };
+        let known = marks.entry(name).or_insert(at);
         *known = at.max(*known);
         self.latest = self.latest.max(at);
     }
@@ -53,32 +61,52 @@ impl Watermarks {
     /// The latest cut-off that applies; `i64::MIN` where none does.
     #[must_use]
     pub fn not_before(&self, issuer: &str, client_id: &str, kid: &str) -> i64 {
-        let of = |scope: Scope| self.not_before.get(&scope).copied().unwrap_or(i64::MIN);
         // The maximum: a later cut-off of the one must never be hidden by an earlier of the other.
-        of(Scope::Issuer(issuer.to_owned()))
-            .max(of(Scope::Client(client_id.to_owned())))
-            .max(of(Scope::Kid(kid.to_owned())))
+        of(&self.issuers, issuer)
+            .max(of(&self.clients, client_id))
+            .max(self.not_before_of_key(kid))
+    }
+
+    /// The cut-off of what a key has signed; `i64::MIN` where there is none.
+    #[must_use]
+    pub fn not_before_of_key(&self, kid: &str) -> i64 {
+        of(&self.kids, kid)
     }
 
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.not_before.len()
+        self.clients.len() + self.kids.len() + self.issuers.len()
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.not_before.is_empty()
+        self.len() == 0
     }
 
     /// Each of them, in no order.
     pub fn iter(&self) -> impl Iterator<Item = Watermark> {
-        self.not_before.iter().map(|(scope, at)| Watermark {
-            scope: scope.clone(),
-            not_before: *at,
-        })
+        let clients = each(&self.clients, Scope::Client);
+        let kids = each(&self.kids, Scope::Kid);
+        clients
+            .chain(kids)
+            .chain(each(&self.issuers, Scope::Issuer))
     }
+}
+
+fn of(marks: &HashMap<String, i64>, name: &str) -> i64 {
+    marks.get(name).copied().unwrap_or(i64::MIN)
+}
+
+fn each(
+    marks: &HashMap<String, i64>,
+    scope: fn(String) -> Scope,
+) -> impl Iterator<Item = Watermark> {
+    marks.iter().map(move |(name, at)| Watermark {
+        scope: scope(name.clone()),
+        not_before: *at,
+    })
 }
 
 impl FromIterator<Watermark> for Watermarks {
@@ -108,6 +136,17 @@ mod tests {
         assert!(all.cut_off("https://i", "other", "k", 19));
         assert!(!all.cut_off("https://i", "other", "k", 20));
         assert!(!all.cut_off("https://j", "other", "k", 0));
+        assert_eq!((all.len(), all.iter().count()), (2, 2));
+    }
+
+    #[test]
+    fn a_client_and_a_key_of_one_name_are_two() {
+        let marks = [mark(Scope::Kid("a".to_owned()), 30)];
+        let all: Watermarks = marks.into_iter().collect();
+        assert!(all.cut_off("i", "b", "a", 29));
+        assert!(!all.cut_off("i", "a", "b", 29));
+        assert!(!all.cut_off("a", "b", "b", 29));
+        assert_eq!(all.iter().collect::<Watermarks>(), all);
     }
 
     #[test]

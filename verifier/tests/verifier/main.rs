@@ -10,7 +10,9 @@
 )]
 
 mod fetching;
+mod following;
 mod issuer;
+mod log;
 mod mutation;
 mod setup;
 mod signer;

@@ -1,0 +1,55 @@
+//! Pauses between attempts.
+
+use std::time::Duration;
+
+const FIRST_BOUND: Duration = Duration::from_millis(50);
+const LAST_BOUND: Duration = Duration::from_secs(5);
+
+/// Full jitter: each pause is anything between nothing and a bound, and the bound doubles. A fleet
+/// whose issuer restarts comes back spread out, not in step.
+#[derive(Debug, Default)]
+pub(super) struct Backoff {
+    attempts: u32,
+}
+
+impl Backoff {
+    pub(super) fn next_pause(&mut self) -> Duration {
+        let bound = self.bound();
+        self.attempts = self.attempts.saturating_add(1);
+        let mut random = [0; 2];
+        // Without randomness the fleet is in step, which is no reason to stop.
+        let _ = aws_lc_rs::rand::fill(&mut random);
+        bound.mul_f64(f64::from(u16::from_le_bytes(random)) / f64::from(u16::MAX))
+    }
+
+    /// After a success.
+    pub(super) fn reset(&mut self) {
+        self.attempts = 0;
+    }
+
+    fn bound(&self) -> Duration {
+        let factor = 2_u32.saturating_pow(self.attempts);
+        FIRST_BOUND.saturating_mul(factor).min(LAST_BOUND)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bound_doubles_up_to_five_seconds_and_begins_again_after_a_success() {
+        let mut backoff = Backoff::default();
+        let mut bounds = Vec::new();
+        for _ in 0..9 {
+            bounds.push(backoff.bound().as_millis());
+            let bound = backoff.bound();
+            assert!(backoff.next_pause() <= bound);
+        }
+        assert_eq!(bounds, [50, 100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000]);
+        backoff.attempts = u32::MAX;
+        assert!(backoff.next_pause() <= LAST_BOUND);
+        backoff.reset();
+        assert_eq!(backoff.bound(), FIRST_BOUND);
+    }
+}

@@ -1,0 +1,417 @@
+//! The background task that keeps up with revocations.
+//!
+//! It opens the stream, feeds what arrives to the [`Follower`], and does what that says. When it
+//! has to begin again from a snapshot, what is known stays in force beside it: first the snapshot
+//! is *added* to that, so that nothing that was revoked comes back to life for an instant, and only
+//! when a heartbeat has shown that the new state is complete does it take the place of the old one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+
+use crate::RevocationReader;
+use crate::clock::unix_now_millis;
+use crate::revocation::follower::{Beat, Follower, Resync, Step};
+use crate::revocation::pulse::Now;
+use crate::revocation::sse::{EventReader, MalformedStream, Message};
+use crate::revocation::state::{Change, State};
+use crate::revocation::{Frame, Position, STALE_AFTER, Transport, Watermark, WatermarkScope};
+
+use super::FetchError;
+use super::backoff::Backoff;
+use super::documents::{Loaded, RevocationError, Trust, load};
+use super::feed::Feed;
+
+/// A stream from which fewer heartbeats than this came before it fell silent was never one: a proxy
+/// lets the beginning through and then collects.
+const HEARTBEATS_OF_A_STREAM: u32 = 3;
+/// How long a trial of the stream may take.
+const TRIAL: Duration = Duration::from_millis(2_500);
+/// How often the stream is tried while the long poll is used.
+const BETWEEN_TRIALS: Duration = Duration::from_mins(1);
+/// The shortest time between two polls that bring no event, whatever a cache on the way answers.
+const BETWEEN_POLLS: Duration = Duration::from_millis(250);
+/// A long poll that makes nobody fresh for so long is given up.
+const LONGEST_USELESS_POLLING: Duration = Duration::from_secs(6);
+/// A snapshot taken while a new epoch begins is taken again.
+const FIRST_ATTEMPTS: u32 = 3;
+/// What was applied and not confirmed may be unknown to the server that answers for so long.
+const SETTLING: Duration = Duration::from_secs(1);
+
+/// A handle on the task; dropping it stops the task.
+pub(super) struct FollowTask(AbortHandle);
+
+/// The task's state.
+pub(super) struct Follow {
+    reader: Arc<RevocationReader>,
+    feed: Arc<Feed>,
+    trust: Trust,
+    follower: Follower,
+    rebuild: Option<Rebuild>,
+    backoff: Backoff,
+    is_warned: bool,
+}
+
+/// A state that is not complete yet.
+struct Rebuild {
+    state: State,
+    /// Where the reader stood before.
+    from: Position,
+    /// When a server that had not heard of the last event must have.
+    settled_at: Duration,
+}
+
+/// How a connection ended.
+enum End {
+    /// No good heartbeat for too long; so many had come, good or not.
+    Silent(u32),
+    Failed(FetchError),
+    Closed,
+    Malformed(MalformedStream),
+    Resync(Resync),
+    /// The stream can be used again.
+    StreamIsBack,
+}
+
+/// What a message leads to.
+enum Flow {
+    GoOn,
+    /// Nothing was missed at this instant of the reader's monotonic clock.
+    Fresh(Duration),
+    Behind,
+    Resync(Resync),
+}
+
+impl Follow {
+    /// Takes the first snapshot.
+    pub(super) async fn begin(
+        reader: Arc<RevocationReader>,
+        feed: Arc<Feed>,
+        trust: Trust,
+    ) -> Result<Self, RevocationError> {
+        let mut follower = Follower::new(reader.uris().clone(), trust.leeway);
+        let mut attempt = 1;
+        let loaded = loop {
+            match load(&feed, &trust, attempt > 1, |_, _| false).await {
+                Err(RevocationError::EpochsDiffer) if attempt < FIRST_ATTEMPTS => attempt += 1,
+                outcome => break outcome?,
+            }
+        };
+        follower.stand_at(loaded.anchor, loaded.announced, &loaded.watermarks);
+        reader.replace(loaded.state);
+        reader.progress().advance(loaded.anchor.position);
+        Ok(Self {
+            reader,
+            feed,
+            trust,
+            follower,
+            rebuild: None,
+            backoff: Backoff::default(),
+            is_warned: false,
+        })
+    }
+
+    pub(super) fn spawn(self) -> FollowTask {
+        FollowTask(tokio::spawn(self.run()).abort_handle())
+    }
+
+    async fn run(mut self) {
+        let mut transport = Transport::Stream;
+        loop {
+            self.reader.uses(transport);
+            let end = match transport {
+                Transport::Stream => self.stream().await,
+                Transport::LongPoll => self.poll().await,
+            };
+            match end {
+                End::Resync(reason) => self.resync(reason).await,
+                End::StreamIsBack => transport = Transport::Stream,
+                End::Silent(heartbeats)
+                    if transport == Transport::Stream && heartbeats < HEARTBEATS_OF_A_STREAM =>
+                {
+                    transport = Transport::LongPoll;
+                }
+                end => {
+                    transport = Transport::Stream;
+                    self.reader.count_reconnect();
+                    self.tell(&end);
+                    sleep(self.backoff.next_pause()).await;
+                }
+            }
+        }
+    }
+
+    async fn stream(&mut self) -> End {
+        let mut deadline = Instant::now() + STALE_AFTER;
+        let after = self.follower.position();
+        let mut response = match timeout_at(deadline, self.feed.stream(after)).await {
+            Err(_) => return End::Silent(0),
+            Ok(Err(error)) => return End::Failed(error),
+            Ok(Ok(response)) => response,
+        };
+        let mut events = EventReader::default();
+        let mut heartbeats = 0;
+        loop {
+            let chunk = match timeout_at(deadline, response.chunk()).await {
+                Err(_) => return End::Silent(heartbeats),
+                Ok(Err(error)) => return End::Failed(super::http::request_failed(error)),
+                Ok(Ok(None)) => return End::Closed,
+                Ok(Ok(Some(chunk))) => chunk,
+            };
+            let events = match events.read(&chunk) {
+                Ok(events) => events,
+                Err(error) => return End::Malformed(error),
+            };
+            for event in events {
+                let Ok(message) = event.into_message() else {
+                    return End::Resync(Resync::UnknownEvent);
+                };
+                heartbeats += u32::from(matches!(message, Message::Heartbeat(_)));
+                match self.take(message) {
+                    Flow::GoOn => {}
+                    Flow::Fresh(at) => deadline = deadline.max(self.stale_at(at)),
+                    // Events come before the heartbeat that counts them, so one was lost.
+                    Flow::Behind => return End::Resync(Resync::Gap),
+                    Flow::Resync(reason) => return End::Resync(reason),
+                }
+            }
+            if self.reader.take_ask() {
+                return End::Resync(Resync::Asked);
+            }
+            // Whoever keeps the stream busy without a heartbeat never lets the timeout come.
+            if Instant::now() >= deadline {
+                return End::Silent(heartbeats);
+            }
+        }
+    }
+
+    async fn poll(&mut self) -> End {
+        let mut useful_until = Instant::now() + LONGEST_USELESS_POLLING;
+        let mut next_trial = Instant::now() + BETWEEN_TRIALS;
+        let mut trial = JoinSet::new();
+        loop {
+            let asked_at = Instant::now();
+            let changes = match self.feed.changes(self.follower.position()).await {
+                Err(FetchError::Status(410)) => return End::Resync(Resync::Reset),
+                Err(error) => return End::Failed(error),
+                Ok(changes) => changes,
+            };
+            let has_events = !changes.events.is_empty();
+            let frames = changes.events.into_iter().map(Message::Frame);
+            for message in frames.chain([Message::Heartbeat(changes.heartbeat)]) {
+                match self.take(message) {
+                    Flow::Fresh(_) => useful_until = Instant::now() + LONGEST_USELESS_POLLING,
+                    // There may be more events than one answer holds.
+                    Flow::Behind if !has_events => return End::Resync(Resync::Gap),
+                    Flow::GoOn | Flow::Behind => {}
+                    Flow::Resync(reason) => return End::Resync(reason),
+                }
+            }
+            if self.reader.take_ask() {
+                return End::Resync(Resync::Asked);
+            }
+            if let Some(Ok(true)) = trial.try_join_next() {
+                return End::StreamIsBack;
+            }
+            let now = Instant::now();
+            if now >= useful_until {
+                return End::Silent(0);
+            }
+            if now >= next_trial {
+                next_trial = now + BETWEEN_TRIALS;
+                let feed = Arc::clone(&self.feed);
+                trial.spawn(is_stream(feed, self.follower.position()));
+            }
+            if !has_events {
+                sleep_until(asked_at + BETWEEN_POLLS).await;
+            }
+        }
+    }
+
+    fn take(&mut self, message: Message) -> Flow {
+        match message {
+            Message::Frame(frame) => self.take_frame(&frame),
+            Message::Heartbeat(jws) => self.take_heartbeat(&jws),
+            Message::Reset(_) => Flow::Resync(Resync::Reset),
+        }
+    }
+
+    fn take_frame(&mut self, frame: &Frame) -> Flow {
+        match self.follower.frame(frame) {
+            Step::Ignore => Flow::GoOn,
+            Step::Resync(reason) => Flow::Resync(reason),
+            Step::Apply(change) => {
+                self.reader.apply(&change);
+                if let Some(rebuild) = &mut self.rebuild {
+                    rebuild.state.apply(&change);
+                }
+                self.reader.progress().advance(self.follower.position());
+                if let Change::CutOff(Watermark {
+                    scope: WatermarkScope::Kid(kid),
+                    ..
+                }) = change
+                {
+                    // The key set without that key is worth having at once.
+                    let _ = self.trust.requests.ask_for(&kid);
+                }
+                Flow::GoOn
+            }
+        }
+    }
+
+    fn take_heartbeat(&mut self, jws: &str) -> Flow {
+        let signed = match self.trust.heartbeat(jws) {
+            Ok(signed) => signed,
+            Err(error) => {
+                tracing::debug!(error = &error as &dyn std::error::Error, "not a heartbeat");
+                return Flow::GoOn;
+            }
+        };
+        let now = Now {
+            wall: unix_now_millis(),
+            monotonic: self.reader.monotonic(),
+        };
+        match self.follower.heartbeat(&signed.kid, &signed.document, now) {
+            Beat::Ignore => Flow::GoOn,
+            Beat::Behind => Flow::Behind,
+            Beat::Resync(reason) => Flow::Resync(reason),
+            Beat::Fresh(at) => {
+                self.was_fresh(at, now.monotonic);
+                Flow::Fresh(at)
+            }
+        }
+    }
+
+    fn was_fresh(&mut self, at: Duration, now: Duration) {
+        let position = self.follower.position();
+        // Of several servers the one that answers now may not know yet what another said a moment
+        // ago. Until it must, nothing of that is forgotten.
+        let is_complete =
+            |rebuild: &mut Rebuild| position >= rebuild.from || now >= rebuild.settled_at;
+        if let Some(rebuild) = self.rebuild.take_if(is_complete) {
+            self.reader.replace(rebuild.state);
+        }
+        if self.rebuild.is_none() {
+            self.reader.progress().confirm(position);
+        }
+        // While a new state is built what is known is more than that, never less.
+        self.reader.was_fresh(at);
+        if now.saturating_sub(at) < STALE_AFTER {
+            self.backoff.reset();
+            if std::mem::take(&mut self.is_warned) {
+                tracing::info!(%position, "revocations are heard of again");
+            }
+        }
+    }
+
+    /// When the knowledge of that instant will be too old.
+    fn stale_at(&self, at: Duration) -> Instant {
+        let left = (at + STALE_AFTER).saturating_sub(self.reader.monotonic());
+        Instant::now() + left
+    }
+
+    /// Begins again from a snapshot, for as long as it takes to get one.
+    async fn resync(&mut self, reason: Resync) {
+        tracing::info!(
+            ?reason,
+            position = %self.follower.position(),
+            "a new snapshot of revocations is needed"
+        );
+        self.reader.count_resync();
+        let settled_at = self.reader.monotonic() + SETTLING;
+        loop {
+            sleep(self.backoff.next_pause()).await;
+            match self.load_again().await {
+                Ok(loaded) => return self.restart(loaded, settled_at),
+                Err(error) => self.warn_when_stale(&error),
+            }
+        }
+    }
+
+    async fn load_again(&self) -> Result<Loaded, RevocationError> {
+        let distrusts = |kid: &str, iat: i64| self.follower.distrusts(kid, iat);
+        // What a cache has is as old as what failed.
+        let loaded = load(&self.feed, &self.trust, true, distrusts).await?;
+        if loaded.anchor.position.epoch < self.follower.position().epoch {
+            return Err(RevocationError::EarlierEpoch);
+        }
+        Ok(loaded)
+    }
+
+    fn restart(&mut self, loaded: Loaded, settled_at: Duration) {
+        let Loaded {
+            state,
+            anchor,
+            announced,
+            watermarks,
+        } = loaded;
+        self.follower.stand_at(anchor, announced, &watermarks);
+        self.reader.unite(&state);
+        let from = self.reader.position();
+        self.reader.progress().advance(anchor.position);
+        self.rebuild = Some(Rebuild {
+            state,
+            from,
+            settled_at,
+        });
+    }
+
+    fn tell(&mut self, end: &End) {
+        match end {
+            End::Failed(error) => self.warn_when_stale(error),
+            End::Malformed(error) => self.warn_when_stale(error),
+            End::Silent(_) => self.warn_when_stale(&Silence),
+            End::Closed | End::Resync(_) | End::StreamIsBack => {}
+        }
+    }
+
+    /// Once for each time that it matters, not for each attempt.
+    fn warn_when_stale(&mut self, error: &(dyn std::error::Error + 'static)) {
+        let is_stale = self.reader.staleness().is_none_or(|age| age > STALE_AFTER);
+        if is_stale && !std::mem::replace(&mut self.is_warned, true) {
+            tracing::warn!(error, "nothing is heard of revocations");
+        } else {
+            tracing::debug!(error, "the stream of revocations broke off");
+        }
+    }
+}
+
+impl Drop for FollowTask {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("no good heartbeat came")]
+struct Silence;
+
+/// Whether what is sent in a stream arrives at once. Nothing of it is believed.
+async fn is_stream(feed: Arc<Feed>, after: Position) -> bool {
+    let deadline = Instant::now() + TRIAL;
+    let Ok(Ok(mut response)) = timeout_at(deadline, feed.stream(after)).await else {
+        return false;
+    };
+    let mut reader = EventReader::default();
+    let mut heartbeats = 0;
+    while heartbeats < HEARTBEATS_OF_A_STREAM {
+        let Ok(Ok(Some(chunk))) = timeout_at(deadline, response.chunk()).await else {
+            return false;
+        };
+        let Ok(events) = reader.read(&chunk) else {
+            return false;
+        };
+        let is_heartbeat = |event: &&_| is_heartbeat(event);
+        heartbeats += u32::try_from(events.iter().filter(is_heartbeat).count()).unwrap_or(0);
+        if Instant::now() >= deadline {
+            return false;
+        }
+    }
+    true
+}
+
+fn is_heartbeat(event: &crate::revocation::sse::RawEvent) -> bool {
+    event.event == "heartbeat"
+}
