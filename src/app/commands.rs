@@ -6,7 +6,7 @@ use super::{Application, Installation, Parts, Purpose, StartError, issuer_or_loc
 use crate::admin::Administration;
 use crate::cli::relay::RelayArgs;
 use crate::cli::{self, Command, Failure, SettingsArgs};
-use crate::config::Settings;
+use crate::config::{Environment, Flags, Settings};
 use crate::telemetry::logs::{self, LogGuard};
 
 /// Runs the command line of this process.
@@ -26,6 +26,7 @@ pub fn main() -> ExitCode {
 async fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Dev(arguments) => dev(&arguments).await,
+        Command::Demo(arguments) => tell_demo(&arguments).await,
         Command::Serve(arguments) => serve(&arguments).await,
         Command::Relay(arguments) => relay(&arguments).await,
         Command::Client(command) => {
@@ -74,6 +75,39 @@ async fn dev(arguments: &SettingsArgs) -> Result<(), Failure> {
     let demo = application.seed_demo().await?;
     cli::dev::welcome(application.url(), application.issuer().as_str(), &demo)?;
     Ok(application.run_until_stopped().await?)
+}
+
+/// A service in a directory that is gone afterwards, and a story in it.
+async fn tell_demo(arguments: &cli::demo::DemoArgs) -> Result<(), Failure> {
+    let start = std::time::Instant::now();
+    let home = tempfile::tempdir()?;
+    // Neither the settings of this directory nor those of the process: the story is the same for
+    // everybody.
+    let config = home.path().join("tokensmith.toml");
+    std::fs::write(&config, "")?;
+    let inside = |name: &str| home.path().join(name).display().to_string();
+    let flags = Flags {
+        config: Some(config),
+        values: vec![
+            ("listen", "127.0.0.1:0".to_owned()),
+            ("data_dir", inside("data")),
+            ("keys_dir", inside("keys")),
+        ],
+    };
+    let settings = Settings::load(&flags, &Environment::from([]))?;
+    let application = Application::build(&settings, Purpose::Development).await?;
+    let demo = application.seed_demo().await?;
+    let (url, issuer) = (application.url().to_owned(), application.issuer().clone());
+    let service = actix_web::rt::spawn(application.run_until_stopped());
+    let stage = cli::demo::Stage {
+        url: &url,
+        issuer: issuer.as_str(),
+        demo: &demo,
+        started_in: start.elapsed(),
+    };
+    let told = cli::demo::tell(arguments, &stage).await;
+    service.abort();
+    told
 }
 
 async fn serve(arguments: &SettingsArgs) -> Result<(), Failure> {

@@ -5,6 +5,7 @@ pub mod audit;
 pub mod client;
 pub mod completions;
 pub mod config;
+pub mod demo;
 pub mod dev;
 pub mod doctor;
 pub mod keys;
@@ -36,6 +37,9 @@ struct Arguments {
 pub enum Command {
     /// Serve on this machine with an embedded database, a demo service, a demo app and a demo person.
     Dev(SettingsArgs),
+    /// Tell the whole story in one process, with its timings: login, offline verification, a lost
+    /// response, a thief, and logout that a verifier sees.
+    Demo(demo::DemoArgs),
     /// Serve in production: explicit issuer, nothing seeded.
     Serve(SettingsArgs),
     /// Pass the revocation log of a server on to many verifiers nearby.

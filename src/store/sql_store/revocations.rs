@@ -16,7 +16,7 @@ impl<D: Database> RevocationStore for SqlStore<D> {
     }
 
     async fn enter_log(&self, now: Timestamp) -> Result<LogState, StoreError> {
-        run!(self.write, revocations::enter_log(now))
+        run!(self.write, revocations::enter_log(now, D::HAS_REPLICAS))
     }
 
     async fn keep_log_alive(&self, now: Timestamp) -> Result<(), StoreError> {

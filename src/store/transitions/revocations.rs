@@ -116,8 +116,14 @@ pub(in crate::store) async fn log_state(connection: &mut impl Connection) -> Out
 pub(in crate::store) async fn enter_log(
     connection: &mut impl Connection,
     now: Timestamp,
+    has_replicas: bool,
 ) -> Outcome<LogState> {
-    let until = rows::milliseconds(now + ALIVE_FOR);
+    // Of one server alone nobody could tell what was lost while it was away.
+    let until = if has_replicas {
+        rows::milliseconds(now + ALIVE_FOR)
+    } else {
+        0
+    };
     loop {
         let params = [rows::milliseconds(now).into(), until.into()];
         if connection.execute(sql::JOIN_LOG, &params).await? > 0 {

@@ -2,6 +2,7 @@
 
 mod browser;
 mod clients;
+mod revocations;
 mod schema;
 mod sessions;
 mod signing_keys;

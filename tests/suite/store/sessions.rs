@@ -129,6 +129,21 @@ pub(super) async fn stored(store: &dyn Store, number: u8) -> Session {
     found.unwrap().session
 }
 
+/// The first refresh of a session.
+pub(super) fn rotation(number: u8) -> Rotation {
+    Rotation {
+        session: SessionId([number; 16]),
+        step: Step {
+            from: Generation::FIRST,
+            to: Generation(2),
+            at: at(5),
+            retry_key: None,
+            idle_expires_at: at(5) + POLICY.idle_lifetime,
+        },
+        address: None,
+    }
+}
+
 pub(super) fn end(now: DateTime<Utc>, reason: EndReason) -> SessionEnd {
     SessionEnd { at: now, reason }
 }
