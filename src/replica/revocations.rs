@@ -73,7 +73,10 @@ impl RevocationLog {
     /// When the database does not answer.
     pub(super) async fn start(&self) -> Result<(), StoreError> {
         let _alone = self.following.lock().await;
-        let log = self.store.enter_log(self.clock.now()).await?;
+        // So that the first list is announced before the first verifier asks.
+        let now = self.clock.now();
+        self.store.lease_status_numbers(0, now).await?;
+        let log = self.store.enter_log(now).await?;
         self.read_all(&log).await?;
         self.read_back(&log).await
     }

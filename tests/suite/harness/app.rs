@@ -63,10 +63,9 @@ impl TestApp {
     pub(crate) fn spawn(database: &Database, further: &[(&str, &str)]) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let port = free_port();
-        let address = format!("http://127.0.0.1:{port}");
         let own = [
             ("TOKENSMITH_LISTEN", format!("127.0.0.1:{port}")),
-            ("TOKENSMITH_ISSUER", address.clone()),
+            ("TOKENSMITH_ISSUER", format!("http://127.0.0.1:{port}")),
             ("TOKENSMITH_WORKERS", "2".to_owned()),
         ];
         let mut variables: Vec<(String, String)> = own
@@ -78,11 +77,12 @@ impl TestApp {
             variables.retain(|(known, _)| known != name);
             variables.push(((*name).to_owned(), (*value).to_owned()));
         }
-        let issuer = variables
-            .iter()
-            .find(|(name, _)| name == "TOKENSMITH_ISSUER")
-            .map(|(_, value)| value.clone())
-            .unwrap();
+        let given = |wanted| {
+            let given = variables.iter().find(|(name, _)| name == wanted);
+            given.map(|(_, value)| value.clone()).unwrap()
+        };
+        let issuer = given("TOKENSMITH_ISSUER");
+        let address = format!("http://{}", given("TOKENSMITH_LISTEN"));
         let log = database
             .home
             .path()
@@ -240,7 +240,7 @@ impl TestApp {
     }
 
     /// A request with a bearer token, with a JSON body where there is one.
-    pub(super) async fn with_token(
+    pub(crate) async fn with_token(
         &self,
         token: &str,
         method: Method,
