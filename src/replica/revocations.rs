@@ -9,7 +9,9 @@ use arc_swap::ArcSwapOption;
 use chrono::TimeDelta;
 use tokensmith_verify::revocation::{Heartbeat, Position};
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 
+use super::DATABASE_PATIENCE;
 use crate::domain::Timestamp;
 use crate::domain::algorithm::Algorithm;
 use crate::domain::ports::{Clock, LogState, SigningKeys, Store, StoreError, TokenKind};
@@ -92,7 +94,12 @@ impl RevocationLog {
         // A round that began after this call has done it for all who waited.
         if self.done.load(Ordering::Acquire) <= seen {
             let round = self.rounds.fetch_add(1, Ordering::AcqRel) + 1;
-            self.follow().await?;
+            // A connection that hangs must not keep the next round waiting for ever.
+            let followed = timeout(DATABASE_PATIENCE, self.follow()).await;
+            followed.map_err(|_| {
+                let reason = "no answer within five seconds".to_owned();
+                StoreError::Unavailable(reason)
+            })??;
             self.done.store(round, Ordering::Release);
         }
         Ok(self.state.end().position)
