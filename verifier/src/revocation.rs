@@ -11,6 +11,10 @@ mod events;
 pub(crate) mod follower;
 mod freshness;
 mod position;
+#[cfg_attr(
+    not(any(feature = "fetch", feature = "testing")),
+    expect(dead_code, reason = "without a network nothing feeds a reader")
+)]
 mod progress;
 #[cfg(feature = "fetch")]
 pub(crate) mod pulse;
@@ -20,6 +24,10 @@ pub(crate) mod pulse;
 )]
 mod reader;
 pub mod sse;
+#[cfg_attr(
+    not(any(feature = "fetch", feature = "testing")),
+    expect(dead_code, reason = "without a network nothing feeds a reader")
+)]
 pub(crate) mod state;
 mod stats;
 mod status_list;

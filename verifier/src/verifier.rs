@@ -174,9 +174,9 @@ impl Verifier {
     /// Calls `callback` once when the token is revoked: for connections that outlive the request
     /// that opened them, such as web sockets and streams. If it is revoked already, at once.
     ///
-    /// The callback runs on the task that follows revocations and must not block: send on a
-    /// channel, cancel a token. A token that merely expires is not revoked: end the connection at its `exp`
-    /// in any case. Without revocation the callback is never called.
+    /// The callback runs on the task that follows revocations and must not block: let it send on a
+    /// channel. A token that merely expires is not revoked: end the connection at its `exp` in any
+    /// case. Without revocation the callback is never called.
     pub fn on_revoked<X>(
         &self,
         token: &Verified<Claims<X>>,

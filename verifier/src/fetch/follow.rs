@@ -23,12 +23,8 @@ use super::FetchError;
 use super::backoff::Backoff;
 use super::documents::{Loaded, RevocationError, Trust, load};
 use super::feed::Feed;
+use super::trial::{HEARTBEATS_OF_A_STREAM, is_stream};
 
-/// A stream from which fewer heartbeats than this came before it fell silent was never one: a proxy
-/// lets the beginning through and then collects.
-const HEARTBEATS_OF_A_STREAM: u32 = 3;
-/// How long a trial of the stream may take.
-const TRIAL: Duration = Duration::from_millis(2_500);
 /// How often the stream is tried while the long poll is used.
 const BETWEEN_TRIALS: Duration = Duration::from_mins(1);
 /// The shortest time between two polls that bring no event, whatever a cache on the way answers.
@@ -80,7 +76,6 @@ enum Flow {
     GoOn,
     /// Nothing was missed at this instant of the reader's monotonic clock.
     Fresh(Duration),
-    Behind,
     Resync(Resync),
 }
 
@@ -148,6 +143,7 @@ impl Follow {
         let after = self.follower.position();
         let mut response = match timeout_at(deadline, self.feed.stream(after)).await {
             Err(_) => return End::Silent(0),
+            Ok(Err(FetchError::Status(410))) => return End::Resync(Resync::Reset),
             Ok(Err(error)) => return End::Failed(error),
             Ok(Ok(response)) => response,
         };
@@ -172,8 +168,6 @@ impl Follow {
                 match self.take(message) {
                     Flow::GoOn => {}
                     Flow::Fresh(at) => deadline = deadline.max(self.stale_at(at)),
-                    // Events come before the heartbeat that counts them, so one was lost.
-                    Flow::Behind => return End::Resync(Resync::Gap),
                     Flow::Resync(reason) => return End::Resync(reason),
                 }
             }
@@ -203,9 +197,7 @@ impl Follow {
             for message in frames.chain([Message::Heartbeat(changes.heartbeat)]) {
                 match self.take(message) {
                     Flow::Fresh(_) => useful_until = Instant::now() + LONGEST_USELESS_POLLING,
-                    // There may be more events than one answer holds.
-                    Flow::Behind if !has_events => return End::Resync(Resync::Gap),
-                    Flow::GoOn | Flow::Behind => {}
+                    Flow::GoOn => {}
                     Flow::Resync(reason) => return End::Resync(reason),
                 }
             }
@@ -275,7 +267,6 @@ impl Follow {
         };
         match self.follower.heartbeat(&signed.kid, &signed.document, now) {
             Beat::Ignore => Flow::GoOn,
-            Beat::Behind => Flow::Behind,
             Beat::Resync(reason) => Flow::Resync(reason),
             Beat::Fresh(at) => {
                 self.was_fresh(at, now.monotonic);
@@ -387,31 +378,3 @@ impl Drop for FollowTask {
 #[derive(Debug, thiserror::Error)]
 #[error("no good heartbeat came")]
 struct Silence;
-
-/// Whether what is sent in a stream arrives at once. Nothing of it is believed.
-async fn is_stream(feed: Arc<Feed>, after: Position) -> bool {
-    let deadline = Instant::now() + TRIAL;
-    let Ok(Ok(mut response)) = timeout_at(deadline, feed.stream(after)).await else {
-        return false;
-    };
-    let mut reader = EventReader::default();
-    let mut heartbeats = 0;
-    while heartbeats < HEARTBEATS_OF_A_STREAM {
-        let Ok(Ok(Some(chunk))) = timeout_at(deadline, response.chunk()).await else {
-            return false;
-        };
-        let Ok(events) = reader.read(&chunk) else {
-            return false;
-        };
-        let is_heartbeat = |event: &&_| is_heartbeat(event);
-        heartbeats += u32::try_from(events.iter().filter(is_heartbeat).count()).unwrap_or(0);
-        if Instant::now() >= deadline {
-            return false;
-        }
-    }
-    true
-}
-
-fn is_heartbeat(event: &crate::revocation::sse::RawEvent) -> bool {
-    event.event == "heartbeat"
-}

@@ -13,6 +13,7 @@ mod freshness;
 mod http;
 mod refresher;
 mod revocation;
+mod trial;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -18,9 +18,10 @@ pub(crate) const MAX_LISTS: u32 = 4_096;
 /// Data of events that no heartbeat has confirmed yet. A server confirms twice a second; without a
 /// bound, somebody in between could fill the reader's memory with what nobody signed.
 const MAX_UNCONFIRMED_BYTES: usize = 64 << 20;
-/// How long heartbeats may name an earlier place than the reader's. Of several servers one may
-/// know an event a moment before the others; after that it is an event that never was.
-const LONGEST_LEAD: Duration = Duration::from_secs(1);
+/// How long heartbeats may name another place than the reader's. Of several servers one may know an
+/// event a moment before the others, and a heartbeat may overtake the events that it counts. After
+/// that an event was lost, or never was.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A place in the log that a signed document vouches for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,8 +45,6 @@ pub(crate) enum Beat {
     Fresh(Duration),
     /// It shows nothing.
     Ignore,
-    /// The log goes further than the reader: an event is on its way or was lost.
-    Behind,
     Resync(Resync),
 }
 
@@ -82,7 +81,8 @@ pub(crate) struct Follower {
     unconfirmed_kids: Watermarks,
     /// Cut-offs of keys that signed documents vouch for; they outlive every resync.
     distrusted: Watermarks,
-    ahead_since: Option<Duration>,
+    /// Since when heartbeats have named another place than the reader's.
+    astray_since: Option<Duration>,
     pulse: Pulse,
 }
 
@@ -99,7 +99,7 @@ impl Follower {
             unconfirmed_bytes: 0,
             unconfirmed_kids: Watermarks::default(),
             distrusted: Watermarks::default(),
-            ahead_since: None,
+            astray_since: None,
             pulse: Pulse::new(leeway),
         }
     }
@@ -110,7 +110,7 @@ impl Follower {
         self.announced = announced;
         self.unconfirmed_bytes = 0;
         self.unconfirmed_kids = Watermarks::default();
-        self.ahead_since = None;
+        self.astray_since = None;
         let of_keys = watermarks.iter().filter(|mark| is_of_key(mark));
         of_keys.for_each(|mark| self.distrusted.raise(mark.clone()));
     }
@@ -167,10 +167,15 @@ impl Follower {
             return Beat::Ignore;
         }
         if beat.seq > seq {
-            return Beat::Behind;
+            return self.astray(now, Resync::Gap);
         }
         if beat.seq < seq {
-            return self.lead(beat, now);
+            // One from before is as good as none: it may have been kept for this moment.
+            return if self.pulse.is_news(beat.as_of, now) {
+                self.astray(now, Resync::AheadOfLog)
+            } else {
+                Beat::Ignore
+            };
         }
         if beat.chain != self.stand.chain {
             return Beat::Resync(Resync::ChainMismatch);
@@ -184,20 +189,18 @@ impl Follower {
         fresh.map_or(Beat::Ignore, Beat::Fresh)
     }
 
-    /// A heartbeat from before what was applied: at first perhaps overtaken, then a proof.
-    fn lead(&mut self, beat: &Heartbeat, now: Now) -> Beat {
-        if !self.pulse.is_news(beat.as_of, now) {
-            return Beat::Ignore;
+    /// A heartbeat from another place: at first it may be overtaken, then it is a proof.
+    fn astray(&mut self, now: Now, reason: Resync) -> Beat {
+        let since = *self.astray_since.get_or_insert(now.monotonic);
+        if now.monotonic.saturating_sub(since) < PATIENCE {
+            Beat::Ignore
+        } else {
+            Beat::Resync(reason)
         }
-        let since = *self.ahead_since.get_or_insert(now.monotonic);
-        if now.monotonic.saturating_sub(since) < LONGEST_LEAD {
-            return Beat::Ignore;
-        }
-        Beat::Resync(Resync::AheadOfLog)
     }
 
     fn confirm(&mut self) {
-        self.ahead_since = None;
+        self.astray_since = None;
         self.unconfirmed_bytes = 0;
         if !self.unconfirmed_kids.is_empty() {
             let confirmed = std::mem::take(&mut self.unconfirmed_kids);

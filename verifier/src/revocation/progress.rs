@@ -28,6 +28,7 @@ impl Progress {
         self.lock().confirmed
     }
 
+    #[cfg(feature = "fetch")]
     pub(crate) fn advance(&self, position: Position) {
         let mut inner = self.lock();
         if position > inner.position {

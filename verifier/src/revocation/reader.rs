@@ -60,6 +60,10 @@ impl RevocationReader {
     }
 
     /// Where the reader stands: every event up to there is applied.
+    ///
+    /// Events are not signed, so whoever stands between issuer and reader could make this look
+    /// further than it is, for a second or two. `confirmed` in the [`stats`](Self::stats) they
+    /// cannot.
     #[must_use]
     pub fn position(&self) -> Position {
         self.progress.position()
@@ -83,12 +87,13 @@ impl RevocationReader {
     /// How old the last good heartbeat is; `None` before the first.
     #[must_use]
     pub fn staleness(&self) -> Option<Duration> {
+        self.staleness_nanos().map(Duration::from_nanos)
+    }
+
+    fn staleness_nanos(&self) -> Option<u64> {
         match self.good_at.load(Ordering::Acquire) {
             0 => None,
-            good_at => {
-                let nanos = nanos(self.monotonic()).saturating_sub(good_at);
-                Some(Duration::from_nanos(nanos))
-            }
+            good_at => Some(self.now_nanos().saturating_sub(good_at)),
         }
     }
 
@@ -147,8 +152,8 @@ impl RevocationReader {
         let Some(longest_silence) = freshness.longest_silence() else {
             return Ok(());
         };
-        match self.staleness() {
-            Some(staleness) if staleness <= longest_silence => Ok(()),
+        match self.staleness_nanos() {
+            Some(staleness) if staleness <= nanos(longest_silence) => Ok(()),
             _ => Err(Reject::RevocationStale),
         }
     }
@@ -156,10 +161,7 @@ impl RevocationReader {
     /// Notes that a token names a list that was not announced. The answer to it costs the issuer a
     /// snapshot, so it is given once in a while, whatever tokens arrive.
     pub(crate) fn ask_for_resync(&self) {
-        let (now, asked_at) = (
-            nanos(self.monotonic()),
-            self.asked_at.load(Ordering::Relaxed),
-        );
+        let (now, asked_at) = (self.now_nanos(), self.asked_at.load(Ordering::Relaxed));
         if asked_at != 0 && now.saturating_sub(asked_at) < nanos(ASK_COOLDOWN) {
             return;
         }
@@ -212,11 +214,6 @@ impl RevocationReader {
         }
     }
 
-    /// Takes in what a snapshot says, beside what is known.
-    pub(crate) fn unite(&self, snapshot: &State) {
-        self.change(|state| state.union(snapshot));
-    }
-
     /// Knows from here on exactly this.
     pub(crate) fn replace(&self, state: State) {
         self.change(|known| *known = state);
@@ -243,14 +240,8 @@ impl RevocationReader {
         &self.progress
     }
 
-    /// A good heartbeat made the reader fresh at this instant of [`monotonic`](Self::monotonic).
-    pub(crate) fn was_fresh(&self, at: Duration) {
-        self.good_at.fetch_max(nanos(at).max(1), Ordering::AcqRel);
-    }
-
-    /// Time since some instant, on a clock that never jumps.
-    pub(crate) fn monotonic(&self) -> Duration {
-        self.began.elapsed() + HEADROOM
+    fn now_nanos(&self) -> u64 {
+        nanos(self.began.elapsed()).saturating_add(nanos(HEADROOM))
     }
 }
 
@@ -259,6 +250,21 @@ impl RevocationReader {
 impl RevocationReader {
     pub(crate) fn uris(&self) -> &ListUris {
         &self.uris
+    }
+
+    /// Takes in what a snapshot says, beside what is known.
+    pub(crate) fn unite(&self, snapshot: &State) {
+        self.change(|state| state.union(snapshot));
+    }
+
+    /// A good heartbeat made the reader fresh at this instant of [`monotonic`](Self::monotonic).
+    pub(crate) fn was_fresh(&self, at: Duration) {
+        self.good_at.fetch_max(nanos(at).max(1), Ordering::AcqRel);
+    }
+
+    /// Time since some instant, on a clock that never jumps.
+    pub(crate) fn monotonic(&self) -> Duration {
+        Duration::from_nanos(self.now_nanos())
     }
 
     /// Whether somebody asked for a resync since the last call.
@@ -286,7 +292,7 @@ impl RevocationReader {
     /// Holds the age of the last heartbeat at this value, or lets it be fresh for ever.
     pub(crate) fn pretend_staleness(&self, staleness: Option<Duration>) {
         let at = staleness.map_or(u64::MAX, |age| {
-            nanos(self.monotonic().saturating_sub(age)).max(1)
+            self.now_nanos().saturating_sub(nanos(age)).max(1)
         });
         self.good_at.store(at, Ordering::Release);
     }
@@ -296,6 +302,10 @@ pub(crate) fn list_uris(issuer: &str) -> ListUris {
     ListUris::new(&format!("{}/status-lists", issuer.trim_end_matches('/')))
 }
 
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+/// Without the detour over 128 bits, because every token asks for it.
+const fn nanos(duration: Duration) -> u64 {
+    duration
+        .as_secs()
+        .saturating_mul(1_000_000_000)
+        .saturating_add(duration.subsec_nanos() as u64)
 }

@@ -70,6 +70,7 @@ impl State {
     }
 
     /// Puts in the bits of an announced list.
+    #[cfg(feature = "fetch")]
     pub(crate) fn fill(&self, list: u32, bits: BitList) {
         if let Some(list) = self.lists.get(list as usize) {
             // Each is filled once, before anybody sets a bit.
@@ -107,6 +108,7 @@ impl State {
     }
 
     /// Takes in all that the other knows.
+    #[cfg(feature = "fetch")]
     pub(crate) fn union(&mut self, other: &Self) {
         self.lists
             .resize_with(self.lists.len().max(other.lists.len()), Arc::default);

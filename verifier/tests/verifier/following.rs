@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tokensmith_verify::revocation::{Event, Position, Transport, Watermark, WatermarkScope, sse};
-use tokensmith_verify::testing::Forge;
 use tokensmith_verify::{ConnectError, Freshness, Reject, Verifier};
 use tokio::time::timeout;
 
@@ -147,9 +146,10 @@ async fn a_list_that_is_not_exactly_the_one_asked_for_is_not_used() {
     let bomb = tokensmith_verify::revocation::deflate(&vec![0; 32 << 20]).unwrap();
     let short = tokensmith_verify::revocation::deflate(&[0; 16]).unwrap();
     let good = server.log().list_claims(0);
+    let other = server.log().uri(1);
     let lst = good["status_list"]["lst"].clone();
     for (name, value) in [
-        ("sub", json!(server.log().uri(1))),
+        ("sub", json!(other)),
         ("iss", json!("https://other.example")),
         ("exp", json!(1)),
         ("epoch", json!(999)),
@@ -407,11 +407,11 @@ async fn what_happens_when_nothing_is_heard_is_the_policys_choice() {
     becomes(&grace, &token, "revocation_stale").await;
     let grace_after = began.elapsed();
     assert!(
-        (1_700..2_500).contains(&strict_after.as_millis()),
+        (1_700..3_000).contains(&strict_after.as_millis()),
         "{strict_after:?}"
     );
     assert!(
-        (2_700..3_500).contains(&grace_after.as_millis()),
+        (2_700..4_000).contains(&grace_after.as_millis()),
         "{grace_after:?}"
     );
     assert_eq!(verdict(&lasting, &token), "good");

@@ -14,6 +14,7 @@ mod following;
 mod issuer;
 mod log;
 mod mutation;
+mod revoking;
 mod setup;
 mod signer;
 mod vectors;

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use tokensmith_verify::{Algorithm, Claims, KeySet, Reject, Verified, Verifier};
+use tokensmith_verify::revocation::Watermark;
+use tokensmith_verify::testing::{Forge, Revocations};
+use tokensmith_verify::{Algorithm, Claims, Freshness, KeySet, Reject, Verified, Verifier};
 
 use crate::signer::{encode, keys};
 
@@ -67,6 +69,16 @@ struct Settings {
     max_token_bytes: Option<usize>,
     algorithms: Option<Vec<String>>,
     audiences: Option<Vec<String>>,
+    revocation: Option<Revocation>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Revocation {
+    announced: u32,
+    revoked: Vec<u32>,
+    watermarks: Vec<Watermark>,
+    silent_seconds: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -135,6 +147,11 @@ fn every_reason_is_the_expectation_of_some_vector() {
         "not_yet_valid",
         "issued_in_future",
         "lifetime_too_long",
+        "revoked",
+        "cut_off",
+        "foreign_status_list",
+        "unknown_status_list",
+        "revocation_stale",
         "accept",
     ] {
         assert!(
@@ -197,6 +214,9 @@ impl Vector {
                 .collect();
             builder = builder.algorithms(&algorithms);
         }
+        if let Some(revocation) = &self.settings.revocation {
+            builder = builder.revocations(&revocation.play(), Freshness::Strict);
+        }
         builder.build().unwrap()
     }
 
@@ -243,6 +263,24 @@ impl Vector {
             text = text.replacen(from, to, 1);
         }
         format!("{}{text}{}", self.edit.prefix, self.edit.suffix)
+    }
+}
+
+impl Revocation {
+    fn play(&self) -> Revocations {
+        let forge = Forge::for_issuer(ISSUER);
+        let revocations = forge.revocations();
+        revocations.announce(self.announced);
+        for idx in &self.revoked {
+            revocations.revoke(&forge.issue("x").status(0, *idx).sign());
+        }
+        for watermark in &self.watermarks {
+            revocations.cut_off(watermark.clone());
+        }
+        if self.silent_seconds > 0 {
+            revocations.fall_silent(Duration::from_secs(self.silent_seconds));
+        }
+        revocations
     }
 }
 
