@@ -45,7 +45,7 @@ pub(super) async fn run(settings: &Settings, arguments: &RelayArgs) -> Result<()
     // Before anybody can find the relay ready, and stop it.
     let stop = StopSignal::register();
     let server = serve(settings, listener, move |config| {
-        relay::mount(config, &endpoints)
+        relay::mount(config, &endpoints);
     })?;
     let following = tokio::spawn(async move { relay.follow().await });
     let outcome = run_until_stopped(server, stop, feed).await;

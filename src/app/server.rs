@@ -259,13 +259,13 @@ pub(super) fn serve(
         .run())
 }
 
-/// As many streams as are allowed, and never more than half of the connections: tokens must not wait
+/// As many streams as are allowed, and never more than three quarters of the connections: tokens must not wait
 /// for readers to leave.
 pub(super) fn streams(settings: &Settings) -> StreamLimits {
     let connections = connections_per_worker(settings.workers) * settings.workers;
-    let half = u32::try_from(connections / 2).unwrap_or(u32::MAX);
+    let most = u32::try_from(connections / 4 * 3).unwrap_or(u32::MAX);
     StreamLimits {
-        total: settings.streams.total.min(half),
+        total: settings.streams.total.min(most),
         ..settings.streams
     }
 }

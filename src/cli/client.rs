@@ -26,13 +26,13 @@ pub enum ClientCommand {
     List(ListArgs),
     /// Show one client
     Show(OneArgs),
-    /// Give a client no more tokens; those it has live until they expire
+    /// Give a client no more tokens, and take back those it has
     Disable(OneArgs),
     /// Give a disabled client tokens again
     Enable(OneArgs),
     /// Make a second secret; the older one goes on for a while
     RotateSecret(RotateArgs),
-    /// Delete a client and its secrets
+    /// Delete a client and its secrets, and take back its tokens
     Delete(OneArgs),
 }
 
@@ -62,7 +62,7 @@ pub struct OneArgs {
 /// How to rotate.
 #[derive(Args)]
 pub struct RotateArgs {
-    /// How long the older secret goes on, such as 24h; 0s ends it at once
+    /// How long the older secret goes on, such as 24h; 0s ends it at once, with the tokens got with it
     #[arg(long, value_name = "DURATION", default_value = "24h",
           value_parser = humantime::parse_duration)]
     overlap: std::time::Duration,

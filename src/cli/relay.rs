@@ -9,7 +9,7 @@ use crate::config::{ConfigError, Environment, Flags, Settings};
 /// `tokensmith relay`
 #[derive(Args)]
 pub struct RelayArgs {
-    /// The issuer whose revocation log is passed on, such as https://auth.example.com
+    /// The URL of the issuer whose revocation log is passed on
     #[arg(long, value_name = "URL")]
     pub upstream: String,
     /// Take the upstream over plain http, although it is not on this machine
@@ -18,8 +18,7 @@ pub struct RelayArgs {
     /// Address and port to listen on [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<String>,
-    /// Read settings from this file instead of ./tokensmith.toml; of them, listen, tls.*, workers,
-    /// trusted_proxies, revocation.*, shutdown_timeout, log and log_format are for relays
+    /// Read settings from this file instead of ./tokensmith.toml
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }

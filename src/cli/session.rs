@@ -115,11 +115,11 @@ async fn cut_off(arguments: &CutOffArgs, administration: &Administration) -> Res
         Some(client) => cut_offs.of_client(client, before, origin, now).await?,
         None => cut_offs.of_issuer(before, origin, now).await?,
     }
-    let instant = before.to_rfc3339();
     if arguments.json {
-        let done = serde_json::json!({ "before": instant, "client_id": arguments.client });
+        let done = serde_json::json!({ "before": before, "client_id": arguments.client });
         return Ok(output::json(&done)?);
     }
+    let instant = before.to_rfc3339();
     let whose = arguments.client.as_ref();
     let whose = whose.map_or_else(String::new, |client| format!(" of client {client}"));
     Ok(output::line(&format!(

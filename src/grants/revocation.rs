@@ -40,8 +40,9 @@ impl TokenService {
                 Ok(())
             }
             Some(PresentedToken::Service { client: owner, .. }) if owner.id == client.id => {
-                let description = "the tokens of a service are not revoked one by one; disable the \
-                                   client, or let them expire";
+                let description = "the tokens of a service are not revoked one by one; an \
+                                   administrator cuts off all of them, with POST \
+                                   /api/admin/revocations or with tokensmith session cut-off --client";
                 Err(OAuthError::new(OAuthErrorCode::UnsupportedTokenType, description).into())
             }
             Some(PresentedToken::Service { .. }) => self.refuse_other(client, &origin, now).await,

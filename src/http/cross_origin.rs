@@ -22,7 +22,7 @@ pub(super) async fn readable_by_all<B: MessageBody>(
         );
         headers.insert(
             header::ACCESS_CONTROL_EXPOSE_HEADERS,
-            HeaderValue::from_static("WWW-Authenticate, Retry-After, X-Request-Id"),
+            HeaderValue::from_static("WWW-Authenticate, Retry-After, X-Request-Id, Revocation-Seq"),
         );
     }
     Ok(response)

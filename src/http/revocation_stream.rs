@@ -10,7 +10,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use futures_util::future::Either;
 use futures_util::stream::{self, Stream};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use tokensmith_verify::revocation::{Position, sse};
 use tokio::time::Instant;
 
@@ -77,20 +77,6 @@ pub(super) struct ChangesQuery {
     wait: Option<u64>,
 }
 
-/// What a reader that polls gets.
-#[derive(Serialize)]
-struct ChangesView {
-    events: Vec<EventView>,
-    heartbeat: Option<Arc<str>>,
-}
-
-#[derive(Serialize)]
-struct EventView {
-    id: String,
-    event: String,
-    data: String,
-}
-
 pub(super) async fn stream(
     feed: web::Data<RevocationFeed>,
     request: HttpRequest,
@@ -154,17 +140,7 @@ pub(super) async fn changes(
     let _place = feed.place(&request)?;
     let start = Instant::now();
     let changes = feed.feed.changes(after, wait).await?;
-    let events = changes.events.into_iter().map(|frame| EventView {
-        id: frame.position.to_string(),
-        event: frame.event,
-        data: frame.data,
-    });
-    let mut response = HttpResponse::Ok()
-        .insert_header(NOT_STORED)
-        .json(ChangesView {
-            events: events.collect(),
-            heartbeat: changes.heartbeat,
-        });
+    let mut response = HttpResponse::Ok().insert_header(NOT_STORED).json(changes);
     let mut extensions = response.extensions_mut();
     extensions.insert(Routine("/revocation/changes"));
     extensions.insert(Waited(start.elapsed()));

@@ -82,6 +82,8 @@ impl Replica {
             .await?;
         replica.refresh().await?;
         replica.revocations.start().await?;
+        // So that the first reader finds one.
+        replica.revocations.beat().await;
         Ok(replica)
     }
 

@@ -69,7 +69,8 @@ impl RevocationLog {
         }
     }
 
-    /// Joins the log, or begins a new epoch, and reads all that counts.
+    /// Joins the log, or begins a new epoch, and reads all that counts; also what was taken back on the
+    /// command line while no server ran.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -80,7 +81,8 @@ impl RevocationLog {
         self.store.lease_status_numbers(0, now).await?;
         let log = self.store.enter_log(now).await?;
         self.read_all(&log).await?;
-        self.read_back(&log).await
+        self.read_back(&log).await?;
+        self.follow().await
     }
 
     /// Makes sure that whatever was committed before this call has a number and has been taken in
@@ -251,9 +253,10 @@ impl RevocationLog {
             let signer = self.keys.signer(Algorithm::default(), self.clock.now())?;
             signer.sign(TokenKind::RevocationHeartbeat, &payload).ok()
         });
-        match signed {
-            Some(signed) => self.feed.beat(&signed),
-            None => tracing::error!("no heartbeat can be signed; verifiers will be stale"),
+        if let Some(signed) = signed {
+            self.feed.beat(&signed);
+        } else {
+            tracing::error!("no heartbeat can be signed; verifiers will be stale");
         }
     }
 

@@ -1,33 +1,30 @@
 //! Fans the log out: what is published once is shared by every reader, and a reader that waits costs
 //! no more than its place.
 //!
-//! A reader holds no buffer. What it has not read yet stands in the [`Ring`]; when a slow one finds
+//! A reader holds no buffer. What it has not read yet stands in a ring of the latest events; when a slow one finds
 //! that the ring no longer reaches back to its place, it is told to begin again (`reset`), and its
 //! stream ends.
+
+mod log;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokensmith_verify::revocation::sse::{self, EventReader, Message};
-use tokensmith_verify::revocation::{Frame, Position};
+use tokensmith_verify::revocation::{Changes, Frame, Position};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::ring::{Limits, Ring};
+use super::ring::Limits;
 use crate::telemetry::metrics::FeedMetrics;
+
+pub use log::Behind;
+use log::{Log, Progress};
 
 /// Under load all readers are woken together, and no more often than this: a revocation is later by
 /// so much at the most, and a thousand a second cost no more than forty.
 const WAKE_INTERVAL: Duration = Duration::from_millis(25);
-
-/// After so many heartbeats from before its place a reader is not merely ahead of a replica that is
-/// late: five seconds.
-const MOST_EARLIER_HEARTBEATS: u8 = 10;
-
-/// The most text of events in one answer to a reader that polls. It asks again for the rest.
-const MOST_POLLED_BYTES: usize = 256 * 1024;
 
 /// The log of revocations as this process knows it. Clones are the same feed.
 #[derive(Clone)]
@@ -41,28 +38,11 @@ struct Shared {
 }
 
 struct State {
-    /// Nothing is known before the first restart.
-    epoch: Option<u64>,
-    ring: Ring,
-    limits: Limits,
-    /// The number that the latest restart began at.
-    restarted_at: u64,
-    heartbeat: Option<Heartbeat>,
-    heartbeats: u64,
+    log: Log,
     last_wake: Option<Instant>,
+    /// When the readers are woken who have something waiting.
     next_wake: Option<Instant>,
     is_closed: bool,
-}
-
-/// The latest heartbeat.
-struct Heartbeat {
-    signed: Arc<str>,
-    text: Bytes,
-    /// Counts heartbeats, so that each is sent once.
-    serial: u64,
-    /// The number of the last event before it.
-    seq: u64,
-    at: Instant,
 }
 
 /// Why there is nothing to read.
@@ -76,29 +56,10 @@ pub enum Unreadable {
     NotBegun(#[from] NotBegun),
 }
 
-/// Nobody has said yet where the log begins.
+/// Nobody has said yet where the log begins; to readers that poll, nor that it is whole.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the log of revocations is not known yet")]
 pub struct NotBegun;
-
-/// The feed cannot go on from where the reader stands.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the log cannot be read from there ({reason}): take a new snapshot")]
-pub struct Behind {
-    /// `new_epoch`, `behind`, `restarted`, `too_slow` or `ahead`.
-    pub reason: &'static str,
-    /// A place that the feed does go on from, for some time yet.
-    pub earliest: Position,
-}
-
-/// What is new since a place, for readers that poll.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Changes {
-    /// In their order.
-    pub events: Vec<Frame>,
-    /// The latest heartbeat.
-    pub heartbeat: Option<Arc<str>>,
-}
 
 impl Feed {
     /// One that knows nothing yet.
@@ -110,12 +71,7 @@ impl Feed {
     fn with_limits(metrics: FeedMetrics, limits: Limits) -> Self {
         Self(Arc::new(Shared {
             state: Mutex::new(State {
-                epoch: None,
-                ring: Ring::new(0, limits),
-                limits,
-                restarted_at: 0,
-                heartbeat: None,
-                heartbeats: 0,
+                log: Log::new(limits),
                 last_wake: None,
                 next_wake: None,
                 is_closed: false,
@@ -129,10 +85,7 @@ impl Feed {
     /// stand elsewhere begin again.
     pub fn restart(&self, at: Position) {
         let mut state = self.0.lock();
-        state.epoch = Some(at.epoch);
-        state.ring = Ring::new(at.seq, state.limits);
-        state.restarted_at = at.seq;
-        state.heartbeat = None;
+        state.log.restart(at);
         self.0.metrics.reached(at.seq);
         self.0.wake(&mut state);
     }
@@ -141,26 +94,12 @@ impl Feed {
     /// anew behind the gap.
     pub fn publish(&self, frames: &[Frame]) {
         let mut state = self.0.lock();
-        let mut added = 0;
-        for frame in frames {
-            let Position { epoch, seq } = frame.position;
-            let end = state.ring.end();
-            if state.epoch == Some(epoch) && seq <= end {
-                continue;
-            }
-            if state.epoch != Some(epoch) || seq != end + 1 {
-                tracing::warn!(position = %frame.position, "the log of revocations has a gap");
-                state.epoch = Some(epoch);
-                state.restarted_at = seq.saturating_sub(1);
-                state.ring = Ring::new(state.restarted_at, state.limits);
-                state.heartbeat = None;
-            }
-            state.ring.push(frame);
-            added += 1;
-        }
+        let added = state.log.add(frames);
         if added > 0 {
             self.0.metrics.published(added);
-            self.0.metrics.reached(state.ring.end());
+            if let Some(end) = state.log.position() {
+                self.0.metrics.reached(end.seq);
+            }
             self.0.wake(&mut state);
         }
     }
@@ -169,30 +108,20 @@ impl Feed {
     /// before it and those after it, because it says nothing to a reader that stands elsewhere.
     pub fn beat(&self, signed: &str) {
         let mut state = self.0.lock();
-        // So that no segment goes beyond its place.
-        state.ring.seal();
-        state.heartbeats += 1;
-        state.heartbeat = Some(Heartbeat {
-            signed: signed.into(),
-            text: sse::heartbeat(signed).into(),
-            serial: state.heartbeats,
-            seq: state.ring.end(),
-            at: Instant::now(),
-        });
+        state.log.beat(signed);
         self.0.wake(&mut state);
     }
 
     /// How long ago the latest heartbeat came; `None` when there has been none since the restart.
     #[must_use]
     pub fn heartbeat_age(&self) -> Option<Duration> {
-        let state = self.0.lock();
-        state.heartbeat.as_ref().map(|last| last.at.elapsed())
+        self.0.lock().log.heartbeat_age()
     }
 
     /// Where the log stands; `None` before the first restart.
     #[must_use]
     pub fn position(&self) -> Option<Position> {
-        self.0.lock().position()
+        self.0.lock().log.position()
     }
 
     /// Ends every stream, so that the process can stop: plainly, because nothing is lost, and readers
@@ -212,29 +141,17 @@ impl Feed {
         // Before the state is looked at, so that no round is missed.
         let rounds = self.0.rounds.subscribe();
         let state = self.0.lock();
-        let epoch = state.epoch.ok_or(NotBegun)?;
-        let place = after.unwrap_or_else(|| {
-            // The latest heartbeat is worth something only to a reader that stands where it does.
-            let latest = state.heartbeat.as_ref();
-            let seq = latest.map_or_else(|| state.ring.end(), |latest| latest.seq);
-            Position {
-                epoch,
-                seq: seq.max(state.ring.start()),
-            }
-        });
-        state.refuse(place, "behind").map_err(|behind| {
-            self.0.metrics.reset(behind.reason);
-            behind
-        })?;
+        let present = state.log.present().ok_or(NotBegun)?;
+        let place = after.unwrap_or(present);
+        state
+            .log
+            .refuse(place, "behind")
+            .inspect_err(|behind| self.0.metrics.reset(behind.reason))?;
         drop(state);
         Ok(Reader {
             shared: Arc::clone(&self.0),
             rounds,
-            progress: Progress {
-                place,
-                heartbeat: 0,
-                earlier_heartbeats: 0,
-            },
+            progress: Progress::at(place),
             has_ended: false,
         })
     }
@@ -246,7 +163,7 @@ impl Feed {
     /// stands where it does, and gets the rest when it asks again.
     ///
     /// # Errors
-    /// When the log does not go on from there.
+    /// When the log does not go on from there, or there was no heartbeat yet.
     pub async fn changes(
         &self,
         after: Option<Position>,
@@ -258,18 +175,10 @@ impl Feed {
             let _ready = timeout(wait, reader.ready()).await;
         }
         let state = self.0.lock();
-        let events = match after {
-            Some(place) => {
-                state.refuse(place, "too_slow")?;
-                state.polled(place)
-            }
-            None => Vec::new(),
-        };
-        let heartbeat = state.heartbeat.as_ref();
-        Ok(Changes {
-            events,
-            heartbeat: heartbeat.map(|latest| Arc::clone(&latest.signed)),
-        })
+        if let Some(place) = after {
+            state.log.refuse(place, "too_slow")?;
+        }
+        Ok(state.log.changes(after).ok_or(NotBegun)?)
     }
 }
 
@@ -303,117 +212,11 @@ impl Shared {
     }
 
     fn wake_now(&self, state: &mut State) {
-        state.ring.seal();
+        state.log.seal();
         state.next_wake = None;
         state.last_wake = Some(Instant::now());
         self.rounds.send_replace(());
     }
-}
-
-impl State {
-    fn position(&self) -> Option<Position> {
-        let seq = self.ring.end();
-        self.epoch.map(|epoch| Position { epoch, seq })
-    }
-
-    /// Whether the log does not go on from a place. `too_old` is what it is called when the ring does
-    /// not reach back.
-    fn refuse(&self, place: Position, too_old: &'static str) -> Result<(), Behind> {
-        let epoch = self.epoch.unwrap_or_default();
-        let reason = if place.epoch < epoch {
-            "new_epoch"
-        } else if place.epoch > epoch || place.seq >= self.ring.start() {
-            return Ok(());
-        } else if place.seq < self.restarted_at {
-            "restarted"
-        } else {
-            too_old
-        };
-        Err(self.behind(reason))
-    }
-
-    fn behind(&self, reason: &'static str) -> Behind {
-        let (start, end) = (self.ring.start(), self.ring.end());
-        Behind {
-            reason,
-            earliest: Position {
-                epoch: self.epoch.unwrap_or_default(),
-                // Not the very oldest event: that may be gone when the reader comes back.
-                seq: start + (end - start) / 8,
-            },
-        }
-    }
-
-    /// What comes next for a reader.
-    fn next(&self, progress: &mut Progress) -> Result<Option<Bytes>, Behind> {
-        let place = progress.place;
-        self.refuse(place, "too_slow")?;
-        let is_ahead = self.position().is_none_or(|end| place > end);
-        if let Some(latest) = &self.heartbeat
-            && latest.serial > progress.heartbeat
-        {
-            if !is_ahead && latest.seq == place.seq {
-                progress.heartbeat = latest.serial;
-                progress.earlier_heartbeats = 0;
-                return Ok(Some(latest.text.clone()));
-            }
-            if is_ahead || latest.seq < place.seq {
-                progress.heartbeat = latest.serial;
-                progress.earlier_heartbeats += 1;
-                if progress.earlier_heartbeats > MOST_EARLIER_HEARTBEATS {
-                    return Err(self.behind("ahead"));
-                }
-            }
-        }
-        if is_ahead {
-            return Ok(None);
-        }
-        Ok(self.ring.after(place.seq).map(|(text, seq)| {
-            progress.place.seq = seq;
-            text
-        }))
-    }
-
-    /// Whether a reader that polls gets something now, if only word that it is behind.
-    fn is_ready(&self, place: Position) -> bool {
-        let is_here = self.epoch == Some(place.epoch);
-        self.is_closed
-            || self.refuse(place, "too_slow").is_err()
-            || (is_here && self.ring.after(place.seq).is_some())
-    }
-
-    /// The events after a place up to the heartbeat, where it is later, else to the end.
-    fn polled(&self, place: Position) -> Vec<Frame> {
-        let latest = self.heartbeat.as_ref();
-        let up_to = latest
-            .map(|latest| latest.seq)
-            .filter(|seq| *seq > place.seq);
-        let mut events = Vec::new();
-        let mut size = 0;
-        let mut number = place.seq;
-        // A place in a later epoch is ahead of everything here.
-        let is_here = self.epoch == Some(place.epoch);
-        while is_here && size < MOST_POLLED_BYTES && up_to.is_none_or(|seq| number < seq) {
-            let Some((text, end)) = self.ring.after(number) else {
-                break;
-            };
-            size += text.len();
-            number = end;
-            events.extend(frames(&text));
-        }
-        events
-    }
-}
-
-/// The events in a text of ours.
-fn frames(text: &[u8]) -> impl Iterator<Item = Frame> {
-    let events = EventReader::default().read(text).unwrap_or_default();
-    events
-        .into_iter()
-        .filter_map(|event| match event.into_message() {
-            Ok(Message::Frame(frame)) => Some(frame),
-            _ => None,
-        })
 }
 
 /// Follows the log from its place.
@@ -422,15 +225,6 @@ pub struct Reader {
     rounds: watch::Receiver<()>,
     progress: Progress,
     has_ended: bool,
-}
-
-/// What one reader has been given.
-struct Progress {
-    place: Position,
-    /// The serial of the latest heartbeat that it got, or that was of no use to it.
-    heartbeat: u64,
-    /// How many heartbeats in a row were from before its place.
-    earlier_heartbeats: u8,
 }
 
 impl Reader {
@@ -460,7 +254,7 @@ impl Reader {
             self.has_ended = true;
             return None;
         }
-        match state.next(&mut self.progress) {
+        match state.log.next(&mut self.progress) {
             Ok(text) => text,
             Err(behind) => {
                 self.has_ended = true;
@@ -474,23 +268,17 @@ impl Reader {
     async fn ready(&mut self) {
         loop {
             self.rounds.mark_unchanged();
-            if self.shared.lock().is_ready(self.progress.place) {
+            let is_ready = {
+                let state = self.shared.lock();
+                state.is_closed || state.log.is_ready(self.progress.place)
+            };
+            if is_ready {
                 return;
             }
             if self.rounds.changed().await.is_err() {
                 return;
             }
         }
-    }
-}
-
-impl Behind {
-    /// The event that tells a reader so, the last of its stream.
-    #[must_use]
-    pub fn text(&self) -> Bytes {
-        let Self { reason, earliest } = self;
-        format!("event: reset\ndata: {{\"reason\":\"{reason}\",\"earliest\":\"{earliest}\"}}\n\n")
-            .into()
     }
 }
 

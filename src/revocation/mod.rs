@@ -7,6 +7,6 @@ mod ring;
 mod state;
 
 pub use documents::{Document, DocumentError, Documents, LIST_TTL};
-pub use feed::{Behind, Changes, Feed, NotBegun, Reader, Unreadable};
+pub use feed::{Behind, Feed, NotBegun, Reader, Unreadable};
 pub use indices::LeasedIndices;
 pub use state::RevocationState;

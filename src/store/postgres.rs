@@ -137,13 +137,12 @@ impl Database for Postgres {
 
     async fn woken(&self) -> Result<(), StoreError> {
         let mut ear = self.ear.lock().await;
-        let listener = match ear.as_mut() {
-            Some(listener) => listener,
-            None => {
-                let mut listener = PgListener::connect_with(&self.listening).await?;
-                listener.listen(CHANNEL).await?;
-                ear.insert(listener)
-            }
+        let listener = if let Some(listener) = ear.as_mut() {
+            listener
+        } else {
+            let mut listener = PgListener::connect_with(&self.listening).await?;
+            listener.listen(CHANNEL).await?;
+            ear.insert(listener)
         };
         let heard = listener.recv().await;
         if heard.is_err() {

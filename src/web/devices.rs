@@ -28,7 +28,8 @@ pub struct DevicesPage<'a> {
 /// A device, which is a browser or an application.
 #[derive(Clone, Debug)]
 pub struct DeviceView<'a> {
-    /// Names it. Unique among all devices and applications of the page.
+    /// Names it. Unique among all devices and applications of the page; that of an application without
+    /// a browser is its session's.
     pub id: String,
     /// What it is called, such as `Chrome on Windows`.
     pub label: Option<&'a str>,

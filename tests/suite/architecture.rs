@@ -13,7 +13,7 @@ const LAYERS: &[&[&str]] = &[
     &["config"],
     &["http", "store", "crypto", "outbound", "clock"],
     &["web"],
-    &["replica"],
+    &["replica", "relay"],
     &["grants", "admin", "revocation"],
     &["accounts"],
     &["telemetry"],

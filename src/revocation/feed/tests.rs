@@ -2,6 +2,9 @@ use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
+use tokensmith_verify::revocation::sse;
+
+use super::log::MOST_EARLIER_HEARTBEATS;
 use super::*;
 
 const EPOCH: u64 = 1_763_800_000_000;
@@ -327,9 +330,12 @@ async fn nothing_can_be_read_before_it_is_known_where_the_log_begins() {
 async fn a_reader_that_polls_gets_what_is_there_or_waits_for_it() {
     let feed = feed_at(0).await;
     let poll = |after, seconds| feed.changes(after, Duration::from_secs(seconds));
+    let not_begun = Err(Unreadable::NotBegun(NotBegun));
+    assert_eq!(poll(None, 30).await, not_begun);
+    feed.beat("first");
     let nothing = Changes {
         events: vec![],
-        heartbeat: None,
+        heartbeat: "first".to_owned(),
     };
     assert_eq!(
         poll(None, 30).await,
@@ -341,14 +347,13 @@ async fn a_reader_that_polls_gets_what_is_there_or_waits_for_it() {
     assert!(start.elapsed() >= Duration::from_secs(20));
 
     feed.publish(&frames(1..=2));
-    let heartbeat: Option<Arc<str>> = Some("a.b.c".into());
     feed.beat("a.b.c");
     feed.publish(&frames([3]));
     quiet().await;
     let start = Instant::now();
     let events = |numbers: std::ops::RangeInclusive<u64>| Changes {
         events: frames(numbers),
-        heartbeat: heartbeat.clone(),
+        heartbeat: "a.b.c".to_owned(),
     };
     // As far as the heartbeat, so that the reader stands where it does, and then the rest.
     assert_eq!(poll(Some(at(0)), 20).await, Ok(events(1..=2)));
