@@ -1,6 +1,7 @@
 //! Other people's libraries verify our tokens, with nothing but the address of the key set, and log
 //! people in, with nothing but the address of the issuer. `tests/interop/install.sh` installs them.
 
+mod guide;
 mod in_a_browser;
 
 use std::path::PathBuf;
