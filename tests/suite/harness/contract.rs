@@ -129,6 +129,7 @@ impl Contract {
         for (name, header) in response["headers"].as_object().into_iter().flatten() {
             self.check_header(name, self.resolve(header), reply)?;
         }
+        check_revocation_seq(response, reply)?;
         let Some(content) = response["content"].as_object() else {
             return if reply.text.is_empty() {
                 Ok(())
@@ -253,5 +254,20 @@ impl Contract {
         let mut found = BTreeMap::new();
         walk(&self.document, "", &mut found);
         found
+    }
+}
+
+/// What succeeds says where the revocation stands if and only if that is documented. What fails may
+/// say it, too: a page does not know whether anything has ended before it failed.
+fn check_revocation_seq(response: &Value, reply: &Reply) -> Result<(), String> {
+    const NAME: &str = "Revocation-Seq";
+    if reply.status.is_client_error() || reply.status.is_server_error() {
+        return Ok(());
+    }
+    let is_documented = response["headers"].get(NAME).is_some();
+    match (is_documented, reply.headers.contains_key(NAME)) {
+        (true, false) => Err(format!("{NAME} is missing")),
+        (false, true) => Err(format!("{NAME} is not documented")),
+        _ => Ok(()),
     }
 }

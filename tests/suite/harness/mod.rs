@@ -12,6 +12,7 @@ pub(crate) mod html;
 pub(crate) mod login;
 pub(crate) mod person;
 pub(crate) mod postgres;
+pub(crate) mod revocation;
 pub(crate) mod wait;
 pub(crate) mod webdriver;
 

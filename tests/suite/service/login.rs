@@ -27,7 +27,15 @@ on_every_database! {
         assert_eq!(said["acr"], "1");
         assert_eq!(said["sid"], tokens.sid.as_str());
         assert!(said["auth_time"].as_i64().unwrap() <= said["iat"].as_i64().unwrap());
-        assert!(tokens.access_token.len() < 1_000, "{}", tokens.access_token.len());
+        let status = &said["status"]["status_list"];
+        assert_eq!(status["uri"], format!("{}/status-lists/0", app.issuer));
+        let other = app.login(&phone, &ada).await;
+        let later = Tokens::of(&app.refresh(&phone, &tokens.refresh_token, &[]).await);
+        let index = |tokens: &Tokens| claims(&tokens.access_token)["status"]["status_list"]["idx"].clone();
+        assert!(index(&tokens).is_u64(), "{said}");
+        assert_eq!(index(&later), index(&tokens), "a session has one bit, whatever it gets");
+        assert_ne!(index(&other), index(&tokens));
+        assert!(tokens.access_token.len() < 1_100, "{}", tokens.access_token.len());
     }
 }
 

@@ -1,6 +1,7 @@
 //! Accounts, sessions and the audit log on the command line, beside a running server and without
 //! one.
 
+mod cut_off;
 mod import;
 
 use std::process::Command;

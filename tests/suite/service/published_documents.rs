@@ -46,6 +46,10 @@ on_every_database! {
             ("authorization_challenge_endpoint", "/oauth/challenge"),
             ("revocation_endpoint", "/oauth/revoke"),
             ("introspection_endpoint", "/oauth/introspect"),
+            ("status_list_aggregation_endpoint", "/status-lists"),
+            ("revocation_stream_endpoint", "/revocation/stream"),
+            ("revocation_changes_endpoint", "/revocation/changes"),
+            ("revocation_snapshot_endpoint", "/revocation/snapshot"),
             ("service_documentation", "/docs"),
         ] {
             assert_eq!(metadata[name], format!("{}{path}", app.issuer));

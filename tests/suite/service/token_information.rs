@@ -51,6 +51,10 @@ on_every_database! {
         let own = app.access_token(&orders).await;
         let reply = app.revoke(&orders, &own).await;
         assert_eq!(reply.error(), (400, "unsupported_token_type".to_owned()));
+        let said = reply.json()["error_description"].as_str().unwrap().to_owned();
+        for way in ["POST /api/admin/revocations", "tokensmith session cut-off --client"] {
+            assert!(said.contains(way), "{said}");
+        }
         Tokens::of(&app.refresh(&phone, &tokens.refresh_token, &[]).await);
     }
 }

@@ -397,6 +397,8 @@ async fn scripts_of_any_site_may_call_what_acts_without_cookies_and_nothing_else
         let refused = app.send(origin(app.request(Method::POST, path))).await;
         assert!(refused.status.is_client_error(), "{path}");
         assert_eq!(refused.header("access-control-allow-origin"), "*", "{path}");
+        let exposed = refused.header("access-control-expose-headers");
+        assert!(exposed.contains("Revocation-Seq"), "{path}: {exposed}");
     }
     for path in ["/oauth/authorize", "/oauth/challenge", "/login", "/account"] {
         let asked = app.send(origin(app.request(Method::OPTIONS, path))).await;
