@@ -68,6 +68,24 @@ mod tests {
     }
 
     #[test]
+    fn a_database_is_named_or_made_but_not_both() {
+        let parse = |more: &[&str]| {
+            let arguments = ["bench", "revoke"].iter().chain(more);
+            Arguments::try_parse_from(arguments).is_ok()
+        };
+        assert!(parse(&["--database", "postgres"]));
+        assert!(parse(&["--database-url", "postgres://localhost/x"]));
+        assert!(!parse(&["--database", "mysql"]));
+        let both = [
+            "--database",
+            "postgres",
+            "--database-url",
+            "postgres://localhost/x",
+        ];
+        assert!(!parse(&both));
+    }
+
+    #[test]
     fn seconds_are_a_number_within_reason() {
         assert_eq!(seconds("0.5"), Ok(std::time::Duration::from_millis(500)));
         for bad in ["", "0", "-1", "NaN", "inf", "ten", "4000"] {

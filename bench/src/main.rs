@@ -6,6 +6,7 @@ mod failure;
 mod http;
 mod measure;
 mod people;
+mod readers;
 mod report;
 mod scenario;
 mod service;
@@ -20,10 +21,13 @@ use failure::{Doing, Failure, Outcome};
 use report::Report;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    match run(&arguments) {
-        Ok(report) if report.is_good(arguments.check) => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::FAILURE,
+    let is_good = match readers::parent(std::env::args_os()) {
+        Some(parent) => on_one_thread(readers::serve(parent)).map(|()| true),
+        None => run(&Arguments::parse()),
+    };
+    match is_good {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(failure) => {
             // There is nowhere left to report that standard error is gone.
             let _lost = writeln!(std::io::stderr(), "error: {failure}");
@@ -32,20 +36,25 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: &Arguments) -> Outcome<Report> {
-    // One thread: the generator must leave the cores to the service.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .doing("starting the runtime")?;
-    let report = runtime.block_on(until_told_to_stop(arguments))?;
+/// Measures and prints; answers whether the figures are good.
+fn run(arguments: &Arguments) -> Outcome<bool> {
+    let report = on_one_thread(until_told_to_stop(arguments))?;
     let text = if arguments.json {
         report.to_json()?
     } else {
         report.to_table()
     };
     writeln!(std::io::stdout(), "{text}").doing("printing the figures")?;
-    Ok(report)
+    Ok(report.is_good(arguments.check))
+}
+
+/// One thread: the generator must leave the cores to the service.
+fn on_one_thread<T>(work: impl Future<Output = Outcome<T>>) -> Outcome<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .doing("starting the runtime")?;
+    runtime.block_on(work)
 }
 
 /// Dropping the scenario's future stops the service that it has started.
@@ -60,7 +69,10 @@ async fn until_told_to_stop(arguments: &Arguments) -> Outcome<Report> {
         )
         .await;
     });
-    let scenario = (arguments.scenario.run)(&arguments.plan);
+    let scenario = std::pin::pin!(async {
+        let (plan, _server) = arguments.plan.with_database().await?;
+        (arguments.scenario.run)(&plan).await
+    });
     match futures_util::future::select(scenario, stop).await {
         futures_util::future::Either::Left((outcome, _)) => outcome,
         futures_util::future::Either::Right(_) => Err(Failure::new("told to stop")),

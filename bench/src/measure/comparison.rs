@@ -15,6 +15,8 @@ pub(crate) struct Comparison {
     /// The median of the ratios, not the ratio of the medians: each round's ratio has its own
     /// noise on both sides.
     pub(crate) ratio: f64,
+    /// The median of the differences, likewise: by how much ours takes longer.
+    pub(crate) difference_us: f64,
 }
 
 impl Comparison {
@@ -24,6 +26,7 @@ impl Comparison {
             ours_us: median_of(|round| round.ours_us),
             yardstick_us: median_of(|round| round.yardstick_us),
             ratio: median_of(|round| round.ours_us / round.yardstick_us),
+            difference_us: median_of(|round| round.ours_us - round.yardstick_us),
         }
     }
 }
@@ -71,5 +74,6 @@ mod tests {
         let comparison = Comparison::of(&[good, spoilt, slow]);
         assert!((comparison.ratio - 1.1).abs() < 1e-9);
         assert!((comparison.yardstick_us - 100.0).abs() < 1e-9);
+        assert!((comparison.difference_us - 20.0).abs() < 1e-9);
     }
 }

@@ -37,6 +37,11 @@ impl Latencies {
         self.0.mean() / 1e6
     }
 
+    /// The longest in milliseconds; zero when there was none.
+    pub(crate) fn longest_ms(&self) -> f64 {
+        super::real(self.0.max()) / 1e6
+    }
+
     /// The latency in milliseconds below which this share of the operations lies.
     pub(crate) fn quantile_ms(&self, share: f64) -> f64 {
         super::real(self.0.value_at_quantile(share)) / 1e6
@@ -56,6 +61,7 @@ mod tests {
         assert_eq!(latencies.count(), 1_000);
         assert!((latencies.quantile_ms(0.5) - 500.0).abs() < 0.5);
         assert!((latencies.quantile_ms(0.99) - 990.0).abs() < 1.0);
+        assert!((latencies.longest_ms() - 1_000.0).abs() < 1.0);
     }
 
     #[test]

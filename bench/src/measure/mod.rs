@@ -4,12 +4,14 @@
 mod comparison;
 mod cpu_time;
 mod latencies;
+mod monotonic;
 mod raw_rsa;
 mod slices;
 
 pub(crate) use comparison::{Comparison, Round};
 pub(crate) use cpu_time::{TaskTimes, resident_mib};
 pub(crate) use latencies::Latencies;
+pub(crate) use monotonic::Monotonic;
 pub(crate) use raw_rsa::{RawRsaSigner, raw_rsa_public_key};
 pub(crate) use slices::alternate;
 

@@ -5,9 +5,10 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, QueryBuilder, SqliteConnection};
 use tokensmith::domain::session_policy::SessionPolicy;
 use tokensmith::store::DatabaseLocation;
+use tokensmith_verify::revocation::LIST_SIZE;
 
 use super::accounts::Account;
-use super::made_up::{MadeUpPerson, MadeUpSession, MadeUpSessions};
+use super::made_up::{MadeUpPerson, MadeUpSession, MadeUpSessions, Random};
 use crate::failure::{Doing, Outcome};
 use crate::service::{AUDIENCE, PHONE, PHONE_SCOPE};
 
@@ -67,14 +68,56 @@ impl Database {
 
     /// Writes the sessions, as they are when they begin and in that order.
     pub(crate) async fn insert_sessions(&mut self, made_up: &MadeUpSessions) -> Outcome<()> {
+        let first_list = self.open_lists(made_up.count().div_ceil(LIST_SIZE)).await?;
+        let first_index = i64::from(first_list) * i64::from(LIST_SIZE);
         let numbers: Vec<u32> = (0..made_up.count()).collect();
         for page in numbers.chunks(ROWS) {
-            let sessions = page.iter().map(|number| made_up.session(*number)).collect();
+            let sessions = page.iter();
+            let sessions = sessions.map(|number| made_up.session(*number, first_index));
+            let sessions = sessions.collect();
             match self {
                 Self::Sqlite(connection, _) => sqlite::insert_sessions(connection, sessions).await,
                 Self::Postgres(connection) => postgres::insert_sessions(connection, sessions).await,
             }
             .doing("making up sessions")?;
+        }
+        Ok(())
+    }
+
+    /// Opens status lists that nobody else gets an index of, and answers the number of the first. No
+    /// service must be running: it would not hear of them.
+    pub(crate) async fn open_lists(&mut self, count: u32) -> Outcome<u32> {
+        let after = match self {
+            Self::Sqlite(connection, _) => sqlite::open_lists(connection, count).await,
+            Self::Postgres(connection) => postgres::open_lists(connection, count).await,
+        };
+        let after = u32::try_from(after.doing("opening status lists")?).unwrap_or_default();
+        Ok(after.saturating_sub(count))
+    }
+
+    /// Takes these positions of a list back, as of an instant. The service numbers them when it
+    /// starts.
+    pub(crate) async fn insert_revocations(
+        &mut self,
+        list: u32,
+        positions: impl IntoIterator<Item = u32>,
+        at_ms: i64,
+    ) -> Outcome<()> {
+        let of_list = i64::from(list) * i64::from(LIST_SIZE);
+        let indices: Vec<i64> = positions
+            .into_iter()
+            .map(|position| of_list + i64::from(position))
+            .collect();
+        for page in indices.chunks(ROWS) {
+            match self {
+                Self::Sqlite(connection, _) => {
+                    sqlite::insert_revocations(connection, page, at_ms).await
+                }
+                Self::Postgres(connection) => {
+                    postgres::insert_revocations(connection, page, at_ms).await
+                }
+            }
+            .doing("making up revocations")?;
         }
         Ok(())
     }
@@ -201,7 +244,7 @@ macro_rules! insertions {
                 let mut insert = QueryBuilder::<$database>::new(
                     "INSERT INTO sessions (id, user_id, client_id, secret, generation, \
                      rotated_at, idle_expires_at, expires_at, created_at, auth_time, amr, scope, \
-                     audience, device, address) ",
+                     audience, device, address, status_index) ",
                 );
                 insert.push_values(sessions, |mut row, session| {
                     let began_at = session.began_at_ms;
@@ -219,7 +262,39 @@ macro_rules! insertions {
                         .push_bind(PHONE_SCOPE)
                         .push_bind(AUDIENCE)
                         .push_bind("Chrome on Android")
-                        .push_bind(session.address);
+                        .push_bind(session.address)
+                        .push_bind(session.status_index);
+                });
+                insert.build().execute(connection).await.map(drop)
+            }
+
+            /// Answers how many there are then. The indices are taken as the migration takes those
+            /// of the sessions that it finds: whole lists.
+            pub(super) async fn open_lists(
+                connection: &mut $connection,
+                count: u32,
+            ) -> Result<i64, sqlx::Error> {
+                let open = "UPDATE status_numbers SET announced = announced + $1, \
+                     next_number = (announced + $1) * $2 RETURNING announced";
+                let open = sqlx::query_scalar(open);
+                let open = open.bind(i64::from(count)).bind(i64::from(LIST_SIZE));
+                open.fetch_one(connection).await
+            }
+
+            pub(super) async fn insert_revocations(
+                connection: &mut $connection,
+                indices: &[i64],
+                at_ms: i64,
+            ) -> Result<(), sqlx::Error> {
+                let mut insert = QueryBuilder::<$database>::new(
+                    "INSERT INTO revocations (id, at, status_index) ",
+                );
+                insert.push_values(indices, |mut row, index| {
+                    let number = u32::try_from(*index).unwrap_or_default();
+                    let id: [u8; 16] = Random::new("revocation", number).bytes();
+                    row.push_bind(id.to_vec())
+                        .push_bind(at_ms)
+                        .push_bind(*index);
                 });
                 insert.build().execute(connection).await.map(drop)
             }

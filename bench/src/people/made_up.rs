@@ -27,6 +27,7 @@ pub(super) struct MadeUpSession {
     pub(super) secret: [u8; 16],
     pub(super) began_at_ms: i64,
     pub(super) address: String,
+    pub(super) status_index: i64,
 }
 
 /// One of the people.
@@ -66,7 +67,8 @@ impl MadeUpSessions {
         SessionSecret(Random::new("secret", number).bytes())
     }
 
-    pub(super) fn session(&self, number: u32) -> MadeUpSession {
+    /// The n-th session; its bit is the n-th of the lists that they have for themselves.
+    pub(super) fn session(&self, number: u32, first_index: i64) -> MadeUpSession {
         let mut random = Random::new("terms", number);
         MadeUpSession {
             id: self.id(number).0,
@@ -74,6 +76,7 @@ impl MadeUpSessions {
             secret: Self::secret(number).0,
             began_at_ms: self.began_at_ms(number),
             address: random.address().to_string(),
+            status_index: first_index + i64::from(number),
         }
     }
 
@@ -182,7 +185,7 @@ mod tests {
             .map(|n| made_up.person(n).id)
             .collect();
         let of: std::collections::HashSet<_> =
-            (0..1_000).map(|n| made_up.session(n).user_id).collect();
+            (0..1_000).map(|n| made_up.session(n, 0).user_id).collect();
         assert!(of.iter().all(|id| people.contains(id)));
         assert!(of.len() > 350, "{}", of.len());
     }

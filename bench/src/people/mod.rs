@@ -4,8 +4,10 @@ mod accounts;
 mod database;
 mod made_up;
 mod phone;
+mod sessions;
 
 pub(crate) use accounts::{PASSWORD, sign_up, username};
 pub(crate) use database::Database;
 pub(crate) use made_up::{MadeUpSessions, Random};
 pub(crate) use phone::{Phone, Share, challenge, log_in};
+pub(crate) use sessions::Sessions;

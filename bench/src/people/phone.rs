@@ -7,12 +7,10 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
-use tokensmith::crypto::MasterKeyedTokens;
-use tokensmith::domain::ports::SessionTokens;
 use tokensmith::domain::rotation::Generation;
 
-use super::made_up::{MadeUpSessions, Random};
-use super::{PASSWORD, username};
+use super::made_up::Random;
+use super::{PASSWORD, Sessions, username};
 use crate::failure::{Doing, Failure, Outcome};
 use crate::http::{self, Client, Connection, is_sampled};
 use crate::service::{PHONE, PHONE_SCOPE};
@@ -59,7 +57,7 @@ pub(crate) async fn log_in(address: SocketAddr, person: usize) -> Outcome<Tokens
     serde_json::from_slice(answer.body).doing("reading tokens")
 }
 
-const TOKEN_PATH: &str = "/oauth/token";
+pub(super) const TOKEN_PATH: &str = "/oauth/token";
 
 /// A request to log in with a password (draft-ietf-oauth-first-party-apps §5).
 pub(crate) fn challenge(address: SocketAddr, person: usize, password: &str) -> Vec<u8> {
@@ -92,8 +90,7 @@ enum Wallet {
 
 /// The sessions that one phone refreshes, so that no other does at the same time.
 pub(crate) struct Share {
-    pub(crate) sessions: Rc<MadeUpSessions>,
-    pub(crate) tokens: Rc<MasterKeyedTokens>,
+    pub(crate) sessions: Rc<Sessions>,
     /// Every so many sessions one is in the share, from this one on.
     pub(crate) first: u32,
     pub(crate) every: u32,
@@ -104,15 +101,10 @@ pub(crate) struct Share {
 
 impl Share {
     /// The share of one of so many phones. All sessions are as they were made up.
-    pub(crate) fn new(
-        sessions: Rc<MadeUpSessions>,
-        tokens: Rc<MasterKeyedTokens>,
-        (number, of): (u32, u32),
-    ) -> Self {
+    pub(crate) fn new(sessions: Rc<Sessions>, (number, of): (u32, u32)) -> Self {
         let size = sessions.count().saturating_sub(number).div_ceil(of);
         let mut share = Self {
             sessions,
-            tokens,
             first: number,
             every: of,
             chosen: 0,
@@ -136,9 +128,7 @@ impl Share {
     fn token(&mut self) -> String {
         let number = self.first + self.every * self.chosen;
         let generation = Generation(self.generation().copied().unwrap_or_default());
-        let (id, secret) = (self.sessions.id(number), MadeUpSessions::secret(number));
-        let token = self.tokens.refresh_token(id, generation, &secret);
-        token.as_str().to_owned()
+        self.sessions.refresh_token(number, generation)
     }
 
     fn step(&mut self) {

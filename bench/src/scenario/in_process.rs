@@ -94,6 +94,11 @@ impl InProcessIssuer {
         Ok(response.access_token)
     }
 
+    /// The keys that it signs with.
+    pub(super) fn keys(&self) -> Arc<dyn SigningKeys> {
+        Arc::clone(&self.service.keys)
+    }
+
     /// The public key as it would be published.
     pub(super) fn jwk(&self) -> &PublicJwk {
         &self.jwk

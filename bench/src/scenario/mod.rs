@@ -1,5 +1,6 @@
 //! What can be measured, one file each.
 
+mod follower;
 mod footprint;
 mod in_process;
 mod jwks;
@@ -7,11 +8,15 @@ mod login_flood;
 mod memory;
 mod refresh;
 mod refresh_at_scale;
+mod revoke;
+mod revoke_rate;
 mod sign;
 mod start;
+mod status_list;
 mod token;
 mod under_load;
 mod verify;
+mod verify_cached;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,12 +26,13 @@ use futures_util::future::LocalBoxFuture;
 use crate::arguments::{existing_file, seconds};
 use crate::failure::Outcome;
 use crate::report::Report;
-use crate::service::{Binary, Installation};
+use crate::service::{Binary, Installation, Postgres};
 
 /// Every scenario. A new one is a file with a constant, and a line here.
 pub(crate) const SCENARIOS: &[Scenario] = &[
     sign::SCENARIO,
     verify::SCENARIO,
+    verify_cached::SCENARIO,
     token::SCENARIO,
     refresh::SCENARIO,
     login_flood::SCENARIO,
@@ -34,6 +40,9 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     start::SCENARIO,
     memory::SCENARIO,
     footprint::SCENARIO,
+    revoke::SCENARIO,
+    revoke_rate::SCENARIO,
+    status_list::SCENARIO,
 ];
 
 /// How many clients load the service, where nothing speaks for another number.
@@ -57,7 +66,7 @@ pub(crate) struct Plan {
     #[arg(long = "seconds", value_name = "N", default_value = "8", value_parser = seconds)]
     pub(crate) duration: Duration,
     /// How many clients load the service, each with one request under way; 8 when absent, in
-    /// `refresh` 32, in `login-flood` 4.
+    /// `refresh` 32, in `login-flood` 4, in `revoke-rate` 128 at the most.
     #[arg(long, value_name = "N", value_parser = clients())]
     clients: Option<u16>,
     /// How many sessions are in the database. `refresh` compares so many with ten thousand;
@@ -71,12 +80,54 @@ pub(crate) struct Plan {
     /// --sessions` makes a second one beside it.
     #[arg(long, value_name = "URL")]
     database_url: Option<String>,
+    /// The kind of database. `postgres` starts a server of its own, from the installed programs.
+    #[arg(
+        long,
+        value_name = "KIND",
+        default_value = "sqlite",
+        conflicts_with = "database_url"
+    )]
+    database: DatabaseKind,
+    /// How many verifiers follow the log in `revoke`.
+    #[arg(long, value_name = "N", default_value = "100", value_parser = readers())]
+    verifiers: u32,
+    /// How many idle streams follow it beside them.
+    #[arg(long, value_name = "M", value_parser = readers())]
+    streams: Option<u32>,
+    /// In how many processes the verifiers live, and in how many others the streams.
+    #[arg(long, value_name = "P", default_value = "4", value_parser = clap::value_parser!(u16).range(1..=100))]
+    processes: u16,
+    /// How many sessions `revoke-rate` ends in a second.
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = rate())]
+    rate: u32,
+}
+
+/// A kind of database.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+enum DatabaseKind {
+    /// A file in a temporary directory.
+    Sqlite,
+    /// A server of our own.
+    Postgres,
 }
 
 impl Plan {
     /// How many clients load the service.
     fn clients(&self, usual: u16) -> u16 {
         self.clients.unwrap_or(usual)
+    }
+
+    /// This plan with the database it asks for, and the server that has to live as long.
+    pub(crate) async fn with_database(&self) -> Outcome<(Self, Option<Postgres>)> {
+        if self.database == DatabaseKind::Sqlite {
+            return Ok((self.clone(), None));
+        }
+        let server = Postgres::start().await?;
+        let plan = Self {
+            database_url: Some(server.url().to_owned()),
+            ..self.clone()
+        };
+        Ok((plan, Some(server)))
     }
 
     /// A fresh installation of the service.
@@ -88,6 +139,14 @@ impl Plan {
 
 fn clients() -> clap::builder::RangedI64ValueParser<u16> {
     clap::value_parser!(u16).range(1..=1_000)
+}
+
+fn readers() -> clap::builder::RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(1..=1_000_000)
+}
+
+fn rate() -> clap::builder::RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(1..=100_000)
 }
 
 fn sessions() -> clap::builder::RangedI64ValueParser<u32> {

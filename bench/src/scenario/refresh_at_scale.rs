@@ -1,19 +1,15 @@
 //! Refreshes with many sessions in the database, in turns with few.
 
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokensmith::clock::SystemClock;
-use tokensmith::crypto::{MasterKeyedTokens, SystemEntropy};
-use tokensmith::domain::ports::Clock;
 use url::Url;
 
 use super::{Plan, refresh};
 use crate::failure::{Doing, Failure, Outcome};
 use crate::http::{Load, Slice};
 use crate::measure::{Comparison, Latencies, Round, TaskTimes, real};
-use crate::people::{Database, MadeUpSessions, Phone, Share};
+use crate::people::{Database, Phone, Sessions, Share};
 use crate::report::{Limit, Report};
 use crate::service::{Installation, Service};
 
@@ -31,10 +27,11 @@ const SETTLE: Duration = Duration::from_millis(75);
 pub(super) async fn run(plan: &Plan, sessions: u32) -> Outcome<Report> {
     let small = Small::of(plan).await?;
     let phones = plan.clients(refresh::USUAL_PHONES);
-    let many = prepare(plan.install()?, sessions).await?;
-    let few = prepare(small.plan.install()?, FEW).await?;
-    let mut many = Side::start(many, phones).await?;
-    let mut few = Side::start(few, phones).await?;
+    let (many, few) = (plan.install()?, small.plan.install()?);
+    let many_sessions = Sessions::write(&many, sessions).await?;
+    let few_sessions = Sessions::write(&few, FEW).await?;
+    let mut many = Side::start(many, many_sessions, phones).await?;
+    let mut few = Side::start(few, few_sessions, phones).await?;
     let (mut rates, mut times) = (Vec::new(), Vec::new());
     let start = Instant::now();
     while start.elapsed() < 2 * plan.duration {
@@ -76,22 +73,6 @@ pub(super) async fn run(plan: &Plan, sessions: u32) -> Outcome<Report> {
     Ok(report)
 }
 
-/// Fills the database of an installation with sessions.
-async fn prepare(
-    installation: Installation,
-    sessions: u32,
-) -> Outcome<(Installation, Rc<MadeUpSessions>)> {
-    installation.register_phone()?;
-    let made_up = MadeUpSessions::new(SystemClock.now(), sessions);
-    let mut database = Database::connect(&installation.database()?).await?;
-    database.insert_people(&made_up).await?;
-    database.insert_sessions(&made_up).await?;
-    database.age_clients().await?;
-    database.analyze().await?;
-    database.size().await?;
-    Ok((installation, Rc::new(made_up)))
-}
-
 /// A service with its load.
 struct Side {
     service: Service,
@@ -112,19 +93,14 @@ struct Turn {
 
 impl Side {
     /// Starts the service and warms it up.
-    async fn start(
-        (installation, made_up): (Installation, Rc<MadeUpSessions>),
-        phones: u16,
-    ) -> Outcome<Self> {
+    async fn start(installation: Installation, sessions: Sessions, phones: u16) -> Outcome<Self> {
         let mut service = installation.launch()?;
         service.ready().await?;
-        let master = installation.master_key()?;
-        let tokens = MasterKeyedTokens::new(&master, Arc::new(SystemEntropy::default()));
-        let tokens = Rc::new(tokens.doing("deriving the keys of tokens")?);
+        let sessions = Rc::new(sessions);
         let mut clients = Vec::new();
         for number in 0..u32::from(phones) {
             let part = (number, u32::from(phones));
-            let share = Share::new(Rc::clone(&made_up), Rc::clone(&tokens), part);
+            let share = Share::new(Rc::clone(&sessions), part);
             clients.push(Phone::with_share(service.address(), number, share).await?);
         }
         let mut load = Load::of(clients);

@@ -29,6 +29,8 @@ pub(crate) struct Installation {
     directory: TempDir,
     address: SocketAddr,
     database_url: Option<String>,
+    /// Further settings, as variables.
+    settings: Vec<(&'static str, String)>,
     client: Client,
 }
 
@@ -49,6 +51,7 @@ impl Installation {
             directory,
             address: free_address()?,
             database_url: database_url.map(ToOwned::to_owned),
+            settings: Vec::new(),
             client: Client {
                 client_id: String::new(),
                 client_secret: String::new(),
@@ -58,20 +61,36 @@ impl Installation {
         Ok(installation)
     }
 
+    /// Changes a setting of the services that are started from now on.
+    pub(crate) fn set(&mut self, variable: &'static str, value: String) {
+        self.settings.push((variable, value));
+    }
+
     /// Starts the service. It is not ready yet.
     pub(crate) fn launch(&self) -> Outcome<Service> {
-        self.start(self.command())
+        self.start(self.command(), self.address)
+    }
+
+    /// Starts a second replica of the service, with the same issuer, keys and database, and an address
+    /// of its own.
+    pub(crate) fn launch_replica(&self) -> Outcome<Service> {
+        let address = free_address()?;
+        let mut command = self.command();
+        command
+            .env("TOKENSMITH_LISTEN", address.to_string())
+            .env("TOKENSMITH_DATA_DIR", self.directory.path().join("replica"));
+        self.start(command, address)
     }
 
     /// Starts the service with a relay between it and its database.
     pub(crate) fn launch_through(&self, relay: &Relay) -> Outcome<Service> {
         let mut command = self.command();
         command.env("TOKENSMITH_DATABASE_URL", relay.url());
-        self.start(command)
+        self.start(command, self.address)
     }
 
-    fn start(&self, mut command: Command) -> Outcome<Service> {
-        let log = self.log();
+    fn start(&self, mut command: Command, address: SocketAddr) -> Outcome<Service> {
+        let log = self.log(address);
         // The log must not fill a pipe that nobody reads.
         let file = File::create(&log).doing("making the log file")?;
         let child = command
@@ -81,7 +100,7 @@ impl Installation {
             .stderr(file)
             .spawn()
             .doing("starting the service")?;
-        Ok(Service::new(child, self.address, log))
+        Ok(Service::new(child, address, log))
     }
 
     /// Id and secret of the registered client.
@@ -129,8 +148,9 @@ impl Installation {
         self.register(&arguments).map(drop)
     }
 
-    fn log(&self) -> PathBuf {
-        self.directory.path().join("service.log")
+    fn log(&self, of: SocketAddr) -> PathBuf {
+        let name = format!("service-{}.log", of.port());
+        self.directory.path().join(name)
     }
 
     fn keys_directory(&self) -> PathBuf {
@@ -176,13 +196,14 @@ impl Installation {
         if let Some(url) = &self.database_url {
             command.env("TOKENSMITH_DATABASE_URL", url);
         }
+        command.envs(self.settings.iter().map(|(name, value)| (name, value)));
         command
     }
 }
 
 /// A port that is free now. Another process may take it before the service does; then the service
 /// says so and there are no figures.
-fn free_address() -> Outcome<SocketAddr> {
+pub(super) fn free_address() -> Outcome<SocketAddr> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .and_then(|listener| listener.local_addr())
         .doing("finding a free port")

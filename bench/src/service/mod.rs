@@ -3,11 +3,13 @@
 mod binary;
 mod counters;
 mod installation;
+mod postgres;
 mod process;
 mod relay;
 
 pub(crate) use binary::Binary;
 pub(crate) use counters::Counters;
 pub(crate) use installation::{AUDIENCE, Installation, PHONE, PHONE_SCOPE, SCOPE};
+pub(crate) use postgres::Postgres;
 pub(crate) use process::Service;
 pub(crate) use relay::Relay;
