@@ -12,6 +12,11 @@ UPDATE client_secrets SET status_index = numbered.place + (SELECT COUNT(*) FROM 
 FROM (SELECT id, ROW_NUMBER() OVER (ORDER BY id) - 1 AS place FROM client_secrets) numbered
 WHERE numbered.id = client_secrets.id;
 
+-- A replica of an older build, which knows nothing of bits, must fail rather than begin a session that
+-- nobody can take back.
+ALTER TABLE sessions ALTER COLUMN status_index SET NOT NULL;
+ALTER TABLE client_secrets ALTER COLUMN status_index SET NOT NULL;
+
 -- One row: the next number to give out, and how many lists are announced. What was there before this
 -- migration has whole lists of its own.
 CREATE TABLE status_numbers (

@@ -1,9 +1,9 @@
 -- Revocation. Instants are milliseconds since the epoch, ids and digests are bytes.
 
 -- The bit of the tokens of a session or a client secret: the number of its list times 2^20, and the
--- place in the list.
-ALTER TABLE sessions ADD COLUMN status_index BIGINT;
-ALTER TABLE client_secrets ADD COLUMN status_index BIGINT;
+-- place in the list. None has the default: SQLite wants one for the rows that are there already.
+ALTER TABLE sessions ADD COLUMN status_index BIGINT NOT NULL DEFAULT -1;
+ALTER TABLE client_secrets ADD COLUMN status_index BIGINT NOT NULL DEFAULT -1;
 
 UPDATE sessions SET status_index = numbered.place
 FROM (SELECT id, ROW_NUMBER() OVER (ORDER BY id) - 1 AS place FROM sessions) numbered

@@ -41,6 +41,17 @@ impl Accounts {
             .ok_or(AccountError::NoSuchSession(id))
     }
 
+    /// A session, whosever it is, live or over.
+    ///
+    /// # Errors
+    /// When there is no such session, or none any more.
+    pub async fn any_session(&self, id: SessionId) -> Result<Session, AccountError> {
+        let found = self.store.find_session(id).await?;
+        found
+            .map(|stored| stored.session)
+            .ok_or(AccountError::NoSuchSession(id))
+    }
+
     /// A live session of this person: those of others do not exist for them.
     ///
     /// # Errors

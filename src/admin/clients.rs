@@ -160,7 +160,16 @@ impl ClientAdministration {
             AuditKind::ClientDisabled
         };
         let record = self.record(kind, id, origin, now)?;
-        match self.store.set_client_enabled(id, enabled, &record).await? {
+        let change = if enabled {
+            let mut fresh = Vec::new();
+            for _ in self.show(id).await?.secrets {
+                fresh.push(self.indices.next(now).await?);
+            }
+            self.store.enable_client(id, &fresh, &record).await?
+        } else {
+            self.store.disable_client(id, &record).await?
+        };
+        match change {
             ClientChange::Changed | ClientChange::Unchanged => self.show(id).await,
             ClientChange::NoSuchClient => Err(AdminError::NoSuchClient(id.clone())),
         }

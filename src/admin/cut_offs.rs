@@ -7,7 +7,7 @@ use crate::domain::Timestamp;
 use crate::domain::audit::{AuditKind, AuditRecord, Origin};
 use crate::domain::id::ClientId;
 use crate::domain::ports::{Entropy, Store};
-use crate::domain::revocation::CutOff;
+use crate::domain::revocation::{CutOffOrder, CutOffScope};
 
 /// The use cases of cut-offs.
 #[derive(Clone)]
@@ -20,7 +20,7 @@ pub struct CutOffs {
 
 impl CutOffs {
     /// Cuts off the tokens of a client that were issued before an instant, and the sessions with it
-    /// of people who signed in before.
+    /// that were begun before.
     ///
     /// # Errors
     /// When there is no such client, or the instant lies ahead.
@@ -35,8 +35,9 @@ impl CutOffs {
             return Err(AdminError::NoSuchClient(client.clone()));
         }
         let record = self.record(before, origin, now)?.about_client(client);
-        let cut_off = CutOff::of_client(client.clone(), before);
-        Ok(self.store.cut_off(&cut_off, before, &record).await?)
+        let whose = CutOffScope::Client(client.clone());
+        let order = CutOffOrder::new(whose, before, now);
+        Ok(self.store.cut_off(&order, &record).await?)
     }
 
     /// Cuts off all tokens that were issued before an instant, and whoever signed in before: after a
@@ -51,8 +52,8 @@ impl CutOffs {
         now: Timestamp,
     ) -> Result<(), AdminError> {
         let record = self.record(before, origin, now)?;
-        let cut_off = CutOff::of_issuer(before);
-        Ok(self.store.cut_off(&cut_off, before, &record).await?)
+        let order = CutOffOrder::new(CutOffScope::Issuer, before, now);
+        Ok(self.store.cut_off(&order, &record).await?)
     }
 
     fn record(

@@ -1,5 +1,7 @@
 //! `tokensmith session`
 
+use std::str::FromStr;
+
 use clap::{Args, Subcommand};
 
 use super::person::Person;
@@ -23,7 +25,8 @@ pub enum SessionCommand {
                                 tokensmith session end --user <USER>")]
     End(EndArgs),
     /// Cut off whatever is older than an instant: access tokens, and the sessions and logins of whoever
-    /// signed in before it. For the end of a restore, and for emergencies
+    /// signed in before it; of one client, what was begun before it. For the end of a restore, and
+    /// for emergencies
     CutOff(CutOffArgs),
 }
 
@@ -59,9 +62,9 @@ pub struct EndArgs {
 /// `tokensmith session cut-off`
 #[derive(Args)]
 pub struct CutOffArgs {
-    /// The instant, such as 2026-11-22T09:30:00Z; not in the future
-    #[arg(long)]
-    before: Timestamp,
+    /// The instant, such as 2026-11-22T09:30:00Z, or `now`; not in the future
+    #[arg(long, value_name = "INSTANT")]
+    before: Before,
     /// Only what belongs to this client
     #[arg(long, allow_hyphen_values = true)]
     client: Option<ClientId>,
@@ -70,6 +73,25 @@ pub struct CutOffArgs {
     json: bool,
     #[command(flatten)]
     settings: SettingsArgs,
+}
+
+/// The instant of a cut-off.
+#[derive(Clone, Copy)]
+enum Before {
+    Now,
+    At(Timestamp),
+}
+
+impl FromStr for Before {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "now" {
+            return Ok(Self::Now);
+        }
+        let expected = "expected `now` or an instant such as 2026-11-22T09:30:00Z";
+        text.parse().map(Self::At).map_err(|_| expected.to_owned())
+    }
 }
 
 impl SessionCommand {
@@ -109,7 +131,11 @@ pub async fn run(command: SessionCommand, administration: &Administration) -> Re
 
 async fn cut_off(arguments: &CutOffArgs, administration: &Administration) -> Result<(), Failure> {
     let cut_offs = &administration.cut_offs;
-    let (before, now) = (arguments.before, administration.clock.now());
+    let now = administration.clock.now();
+    let before = match arguments.before {
+        Before::Now => now,
+        Before::At(instant) => instant,
+    };
     let origin = &Origin::COMMAND_LINE;
     match &arguments.client {
         Some(client) => cut_offs.of_client(client, before, origin, now).await?,
@@ -120,12 +146,16 @@ async fn cut_off(arguments: &CutOffArgs, administration: &Administration) -> Res
         return Ok(output::json(&done)?);
     }
     let instant = before.to_rfc3339();
-    let whose = arguments.client.as_ref();
-    let whose = whose.map_or_else(String::new, |client| format!(" of client {client}"));
-    Ok(output::line(&format!(
-        "Cut off all tokens{whose} from before {instant}; whoever signed in before it has to sign in \
-         again."
-    ))?)
+    let done = match &arguments.client {
+        Some(client) => format!(
+            "Cut off all tokens of client {client} from before {instant}, and its sessions that were begun \
+             before it."
+        ),
+        None => format!(
+            "Cut off all tokens from before {instant}; whoever signed in before it has to sign in again."
+        ),
+    };
+    Ok(output::line(&done)?)
 }
 
 async fn list(arguments: &ListArgs, administration: &Administration) -> Result<(), Failure> {

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::TimeDelta;
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value};
-use tokensmith_verify::{Claims, KeySet, Verified, Verifier};
+use tokensmith_verify::{Claims, ConnectError, Freshness, KeySet, Verified, Verifier};
 
 use super::{Failure, output};
 use crate::domain::Timestamp;
@@ -19,7 +19,8 @@ type AllClaims = Claims<Map<String, Value>>;
 pub enum TokenCommand {
     /// Show what a token says, without checking anything
     Inspect(InspectArgs),
-    /// Verify a token as an API would: exit 0 and the claims, or exit 1 and the reason
+    /// Verify a token as an API would, revocation included: exit 0 and the claims, or exit 1 and the
+    /// reason
     Verify(VerifyArgs),
 }
 
@@ -43,7 +44,8 @@ pub struct VerifyArgs {
     /// The API that the token must be for
     #[arg(long, value_name = "URL")]
     audience: String,
-    /// Take the keys from this file instead of the issuer; no network is used
+    /// Take the keys from this file instead of the issuer; no network is used, so nothing is known of
+    /// revocations
     #[arg(long, value_name = "FILE")]
     jwks: Option<PathBuf>,
     /// Print JSON (the claims are JSON in any case; this also makes the reason JSON)
@@ -68,11 +70,7 @@ pub async fn run(command: TokenCommand, now: Timestamp) -> Result<(), Failure> {
 async fn verify(arguments: &VerifyArgs) -> Result<(), Failure> {
     let verifier = match &arguments.jwks {
         Some(file) => offline_verifier(arguments, file)?,
-        None => Verifier::discover(arguments.issuer.as_str())
-            .audience(arguments.audience.as_str())
-            .connect()
-            .await
-            .map_err(|error| Failure::Message(with_causes(&error)))?,
+        None => online_verifier(arguments).await?,
     };
     let verified: Result<Verified<AllClaims>, _> = verifier.verify_as(&arguments.token);
     match verified {
@@ -89,6 +87,22 @@ async fn verify(arguments: &VerifyArgs) -> Result<(), Failure> {
             "the token is not valid: {reject}"
         ))),
     }
+}
+
+/// As an API would: the keys of the issuer, and what it has revoked. Of an issuer without a log of
+/// revocations the signature alone is looked at, and that is said.
+async fn online_verifier(arguments: &VerifyArgs) -> Result<Verifier, Failure> {
+    let verifier =
+        || Verifier::discover(arguments.issuer.as_str()).audience(arguments.audience.as_str());
+    let connected = match verifier().revocation(Freshness::Strict).connect().await {
+        Err(ConnectError::Revocation(error)) => {
+            let text = with_causes(&error);
+            output::error_line(&format!("warning: revocation is not checked: {text}"));
+            verifier().connect().await
+        }
+        connected => connected,
+    };
+    connected.map_err(|error| Failure::Message(with_causes(&error)))
 }
 
 /// An error and what caused it, in one line.

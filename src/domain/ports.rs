@@ -365,11 +365,17 @@ pub trait Store: PeopleStore + BrowserStore + AuditStore + RevocationStore {
         seen: Version,
         limit: u32,
     ) -> Result<(Vec<ClientState>, Version), StoreError>;
-    /// Enables or disables a client.
-    async fn set_client_enabled(
+    /// Disables a client, and takes its tokens back.
+    async fn disable_client(
         &self,
         id: &ClientId,
-        enabled: bool,
+        record: &AuditRecord,
+    ) -> Result<ClientChange, StoreError>;
+    /// Enables a client; its secrets get these bits, oldest first.
+    async fn enable_client(
+        &self,
+        id: &ClientId,
+        fresh: &[StatusIndex],
         record: &AuditRecord,
     ) -> Result<ClientChange, StoreError>;
     /// Adds a secret and ends the others at `others_end_at`. With `force`, also when two are live.

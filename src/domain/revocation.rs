@@ -19,6 +19,10 @@ use super::issuer::Issuer;
 /// more than five minutes of clock skew, and a minute is to spare.
 pub const COUNTS_FOR: Duration = Duration::from_mins(66);
 
+/// How long the withdrawal of a key counts: a verifier that cannot fetch the key set goes on with the old
+/// one for a day, and another is to spare.
+pub const KEY_COUNTS_FOR: Duration = Duration::from_hours(48);
+
 /// How long a change may take until every replica has heard of it.
 const HEARD_WITHIN: TimeDelta = TimeDelta::seconds(1);
 
@@ -83,6 +87,20 @@ pub enum Revocation {
     Status(StatusIndex),
 }
 
+impl Revocation {
+    /// How long it counts.
+    #[must_use]
+    pub const fn counts_for(&self) -> Duration {
+        match self {
+            Self::CutOff(CutOff {
+                whose: CutOffScope::Key(_),
+                ..
+            }) => KEY_COUNTS_FOR,
+            Self::CutOff(_) | Self::ListOpened(_) | Self::Status(_) => COUNTS_FOR,
+        }
+    }
+}
+
 /// A cut-off for tokens, with its instant in whole Unix seconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CutOff {
@@ -104,30 +122,20 @@ pub enum CutOffScope {
 }
 
 impl CutOff {
-    /// All tokens of a client that were issued before an instant. Whole seconds, rounded up, because
-    /// `iat` has no finer ones.
+    /// All tokens that were issued before an instant. Whole seconds, rounded up, because `iat` has no
+    /// finer ones.
     #[must_use]
-    pub fn of_client(client: ClientId, before: Timestamp) -> Self {
+    pub fn before(whose: CutOffScope, instant: Timestamp) -> Self {
         Self {
-            whose: CutOffScope::Client(client),
-            not_before: second_after(before),
+            whose,
+            not_before: second_after(instant),
         }
     }
 
-    /// All tokens of a client that gets no more of them from now on: also those that a replica issues
-    /// before it hears of it.
+    /// All tokens until now: also those that a replica issues before it hears of it.
     #[must_use]
-    pub fn of_barred_client(client: ClientId, at: Timestamp) -> Self {
-        Self::of_client(client, at + HEARD_WITHIN)
-    }
-
-    /// All tokens of the issuer that were issued before an instant.
-    #[must_use]
-    pub fn of_issuer(before: Timestamp) -> Self {
-        Self {
-            whose: CutOffScope::Issuer,
-            not_before: second_after(before),
-        }
+    pub fn until_now(whose: CutOffScope, now: Timestamp) -> Self {
+        Self::before(whose, now + HEARD_WITHIN)
     }
 
     /// All tokens of a key, whatever their `iat` says: whoever has a stolen key writes what they
@@ -171,6 +179,39 @@ impl CutOff {
         Watermark {
             scope,
             not_before: self.not_before,
+        }
+    }
+}
+
+/// A cut-off of everything that began before an instant: tokens, and whoever goes on from there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CutOffOrder {
+    /// Of tokens.
+    pub cut_off: CutOff,
+    /// Sessions that began before it are over; when everything is cut off, those of whoever signed in
+    /// before it.
+    pub before: Timestamp,
+    /// Whether the bits of those sessions have to be set, because they may have got tokens since.
+    pub sets_bits: bool,
+}
+
+impl CutOffOrder {
+    /// What it takes to cut off what began before an instant.
+    ///
+    /// Where that is now, all tokens of the scope die, and that is all. Where it lies back, tokens that
+    /// were issued since go on, unless their sessions are over: those have to be named one by one.
+    #[must_use]
+    pub fn new(whose: CutOffScope, before: Timestamp, now: Timestamp) -> Self {
+        const NOW: TimeDelta = TimeDelta::milliseconds(500);
+        let is_now = now - before < NOW;
+        Self {
+            cut_off: if is_now {
+                CutOff::until_now(whose, now)
+            } else {
+                CutOff::before(whose, before)
+            },
+            before,
+            sets_bits: !is_now,
         }
     }
 }
@@ -350,13 +391,23 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_off_is_a_whole_second_and_that_of_a_barred_client_one_later() {
-        let client = || "phone".parse().unwrap();
+    fn a_cut_off_is_a_whole_second_and_that_of_now_one_later() {
         for (instant, not_before) in [(5_000, 5), (5_001, 6), (5_999, 6), (6_000, 6)] {
-            let cut = CutOff::of_client(client(), at(instant));
+            let cut = CutOff::before(CutOffScope::Issuer, at(instant));
             assert_eq!(cut.not_before, not_before, "{instant}");
-            let cut = CutOff::of_barred_client(client(), at(instant));
+            let cut = CutOff::until_now(CutOffScope::Issuer, at(instant));
             assert_eq!(cut.not_before, not_before + 1, "{instant}");
+        }
+    }
+
+    #[test]
+    fn a_cut_off_in_the_past_names_sessions_and_one_of_now_need_not() {
+        let order = |before| CutOffOrder::new(CutOffScope::Issuer, at(before), at(60_000));
+        let past = order(50_000);
+        assert_eq!((past.cut_off.not_before, past.sets_bits), (50, true));
+        for recent in [59_501, 60_000] {
+            let now = order(recent);
+            assert_eq!((now.cut_off.not_before, now.sets_bits), (61, false));
         }
     }
 
@@ -376,7 +427,7 @@ mod tests {
         let terms = LogTerms::of(&Issuer::parse("https://i.example").unwrap());
         let revocations = vec![
             Revocation::Status(StatusIndex::new(1, 3)),
-            Revocation::CutOff(CutOff::of_issuer(at(1_000))),
+            Revocation::CutOff(CutOff::before(CutOffScope::Issuer, at(1_000))),
             Revocation::Status(StatusIndex::new(0, 9)),
             Revocation::Status(StatusIndex::new(0, 2)),
             Revocation::ListOpened(1),

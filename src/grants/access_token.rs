@@ -51,9 +51,9 @@ impl TokenService {
         let Some(until) = self.revocations.held_back_until(client, now) else {
             return now;
         };
-        let wait = (until - now).to_std().unwrap_or_default();
-        tokio::time::sleep(wait.min(LONGEST_WAIT)).await;
-        until
+        let wait = (until - now).to_std().unwrap_or_default().min(LONGEST_WAIT);
+        tokio::time::sleep(wait).await;
+        now + wait
     }
 
     /// Whether an access token was taken back since it was signed, by its bit or by a cut-off: what

@@ -150,10 +150,17 @@ pub enum GrantError {
 }
 
 impl GrantError {
-    /// Whether this may be the answer to a token or code that was used again, which ends its session.
-    /// The same for every `invalid_grant`, because it does not say which.
+    /// Whether this is, or may be, the answer to a token or code that was used again, which ends its
+    /// session.
     #[must_use]
     pub fn may_have_revoked(&self) -> bool {
+        let is_harmless = matches!(self, Self::Refresh(RefreshRefusal::Refused));
+        self.is_invalid_grant() && !is_harmless
+    }
+
+    /// Whether the client is told `invalid_grant`, and no more than that.
+    #[must_use]
+    pub fn is_invalid_grant(&self) -> bool {
         match self {
             Self::Refresh(_) => true,
             Self::Refused(error) => error.code == OAuthErrorCode::InvalidGrant,

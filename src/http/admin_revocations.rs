@@ -3,13 +3,13 @@
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
+use tokensmith_verify::revocation::Position;
 
 use super::admin_clients::answer;
 use super::administrator::Administrator;
 use super::error::ApiError;
 use super::json_body::JsonBody;
-use super::revocation_seq::REVOCATION_SEQ;
-use super::{Endpoints, only};
+use super::{Endpoints, only, revocation_seq};
 use crate::accounts::sessions::SessionsOf;
 use crate::domain::Timestamp;
 use crate::domain::id::{ClientId, SessionId, UserId};
@@ -34,7 +34,7 @@ struct Body {
 struct Revoked {
     /// What the header says, too.
     #[serde(skip_serializing_if = "Option::is_none")]
-    revocation_seq: Option<String>,
+    revocation_seq: Option<Position>,
 }
 
 async fn revoke(
@@ -56,7 +56,8 @@ async fn revoke(
                 .await?;
         }
         (None, Some(sid), None, None) => {
-            let session = accounts.session(sid, now).await?;
+            // One that is over already is over: whoever tries again is told how far the log goes.
+            let session = accounts.any_session(sid).await?;
             let reason = EndReason::EndedByAdministrator;
             accounts.end_session(&session, reason, origin, now).await?;
         }
@@ -67,18 +68,14 @@ async fn revoke(
         (None, None, None, Some(before)) => cut_offs.of_issuer(before, origin, now).await?,
         _ => return Err(ApiError::Malformed(ONE_OF.into())),
     }
-    let response = HttpResponse::Ok().finish();
-    let response = endpoints.with_revocation_seq(response).await;
-    let position = response.headers().get(REVOCATION_SEQ).cloned();
-    let text = position.as_ref().and_then(|value| value.to_str().ok());
+    let position = endpoints.settle_revocations().await;
     let revoked = Revoked {
-        revocation_seq: text.map(str::to_owned),
+        revocation_seq: position,
     };
-    let mut answer = answer(StatusCode::OK, &revoked);
-    if let Some(position) = position {
-        answer.headers_mut().insert(REVOCATION_SEQ, position);
-    }
-    Ok(answer)
+    Ok(revocation_seq::add(
+        position,
+        answer(StatusCode::OK, &revoked),
+    ))
 }
 
 const ONE_OF: &str = "the body takes user_id, or sid, or client_id with or without before, or before \

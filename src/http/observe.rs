@@ -180,7 +180,7 @@ fn report<B>(observer: &Observer, response: &ServiceResponse<B>, request_id: &st
     if status == StatusCode::SERVICE_UNAVAILABLE {
         // It passes; what is behind it says so once.
         line!(warn);
-    } else if status.is_server_error() {
+    } else if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED {
         line!(error);
     } else if routine.is_some() {
         line!(debug);

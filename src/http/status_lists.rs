@@ -37,7 +37,12 @@ pub(super) async fn list(
     let documents = &endpoints.replica.revocations.documents;
     let found = documents.list(number, endpoints.clock.now()).await?;
     let document = found.ok_or(ApiError::NotFound)?;
-    Ok(answer(&request, &document, LIST_TYPE, LIST_TTL))
+    let served = Served {
+        endpoint: "/status-lists/{number}",
+        content_type: LIST_TYPE,
+        max_age: LIST_TTL,
+    };
+    Ok(answer(&request, &document, &served))
 }
 
 pub(super) async fn aggregation(
@@ -63,15 +68,27 @@ pub(super) async fn snapshot(
 ) -> Result<HttpResponse, ApiError> {
     let documents = &endpoints.replica.revocations.documents;
     let document = documents.snapshot(endpoints.clock.now())?;
-    Ok(answer(&request, &document, SNAPSHOT_TYPE, SNAPSHOT_MAX_AGE))
+    let served = Served {
+        endpoint: "/revocation/snapshot",
+        content_type: SNAPSHOT_TYPE,
+        max_age: SNAPSHOT_MAX_AGE,
+    };
+    Ok(answer(&request, &document, &served))
 }
 
-fn answer(
-    request: &HttpRequest,
-    document: &Arc<Document>,
+/// How a document is served.
+struct Served {
+    endpoint: &'static str,
     content_type: &'static str,
     max_age: Duration,
-) -> HttpResponse {
+}
+
+fn answer(request: &HttpRequest, document: &Arc<Document>, served: &Served) -> HttpResponse {
+    let &Served {
+        endpoint,
+        content_type,
+        max_age,
+    } = served;
     let wants_gzip = published::accepts_gzip(request.headers());
     // RFC 9110 §8.8.3.3: another coding is another representation, with a tag of its own.
     let (body, coding) = if wants_gzip {
@@ -81,7 +98,7 @@ fn answer(
     };
     let etag = format!("\"{}-{coding}\"", document.tag);
     let cache_control = format!("public, max-age={}", max_age.as_secs());
-    let mut response = published::answer(request, content_type, body, &etag, &cache_control);
+    let mut response = published::answer(request, endpoint, body, &etag, &cache_control);
     let headers = response.headers_mut();
     headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
     if response.status() == StatusCode::OK {

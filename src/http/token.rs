@@ -39,9 +39,13 @@ pub(super) async fn post(
     };
     let response = match answer {
         Ok(response) => response,
-        Err(error) if error.may_have_revoked() => {
+        // The same header whatever was wrong, because the answer does not say what.
+        Err(error) if error.is_invalid_grant() => {
+            if error.may_have_revoked() {
+                endpoints.settle_revocations().await;
+            }
             let refused = ApiError::from(error).error_response();
-            return Ok(endpoints.with_revocation_seq(refused).await);
+            return Ok(endpoints.with_known_revocation_seq(refused));
         }
         Err(error) => return Err(error.into()),
     };

@@ -15,7 +15,7 @@ use super::DATABASE_PATIENCE;
 use crate::domain::Timestamp;
 use crate::domain::algorithm::Algorithm;
 use crate::domain::ports::{Clock, LogState, SigningKeys, Store, StoreError, TokenKind};
-use crate::domain::revocation::{COUNTS_FOR, LogEnd, LogStep};
+use crate::domain::revocation::{COUNTS_FOR, KEY_COUNTS_FOR, LogEnd, LogStep};
 use crate::revocation::{Documents, Feed, RevocationState};
 
 /// How many revocations are read at a time.
@@ -77,9 +77,16 @@ impl RevocationLog {
     pub(super) async fn start(&self) -> Result<(), StoreError> {
         let _alone = self.following.lock().await;
         // So that the first list is announced before the first verifier asks.
-        let now = self.clock.now();
+        let now = self.shared_time().await?;
         self.store.lease_status_numbers(0, now).await?;
+        let known = self.store.log_state().await?.end.position.epoch;
         let log = self.store.enter_log(now).await?;
+        let position = log.end.position;
+        if position.epoch == known {
+            tracing::info!(%position, "joined the log of revocations that other replicas keep up");
+        } else {
+            tracing::info!(%position, "began a new epoch of the log of revocations");
+        }
         self.read_all(&log).await?;
         self.read_back(&log).await?;
         self.follow().await
@@ -91,20 +98,32 @@ impl RevocationLog {
     /// # Errors
     /// When the database does not answer. What was committed is numbered a moment later.
     pub async fn settle(&self) -> Result<Position, StoreError> {
+        // Around the wait as well: whoever comes while the database hangs waits no longer than the first.
+        timeout(DATABASE_PATIENCE, self.take_a_round())
+            .await
+            .unwrap_or_else(|_| {
+                let reason = "no answer within five seconds".to_owned();
+                Err(StoreError::Unavailable(reason))
+            })?;
+        Ok(self.state.end().position)
+    }
+
+    /// Where the log ends, as far as this replica knows.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.state.end().position
+    }
+
+    async fn take_a_round(&self) -> Result<(), StoreError> {
         let seen = self.rounds.load(Ordering::Acquire);
         let _alone = self.following.lock().await;
         // A round that began after this call has done it for all who waited.
         if self.done.load(Ordering::Acquire) <= seen {
             let round = self.rounds.fetch_add(1, Ordering::AcqRel) + 1;
-            // A connection that hangs must not keep the next round waiting for ever.
-            let followed = timeout(DATABASE_PATIENCE, self.follow()).await;
-            followed.map_err(|_| {
-                let reason = "no answer within five seconds".to_owned();
-                StoreError::Unavailable(reason)
-            })??;
+            self.follow().await?;
             self.done.store(round, Ordering::Release);
         }
-        Ok(self.state.end().position)
+        Ok(())
     }
 
     /// Reads and numbers until nothing is missing of what was there when it began.
@@ -123,6 +142,11 @@ impl RevocationLog {
                 }
                 LogStep::Read => self.read_since(&mine).await?,
                 LogStep::BeginAnew => {
+                    tracing::info!(
+                        known = %mine.position,
+                        position = %log.end.position,
+                        "another replica has begun a new epoch of the log of revocations"
+                    );
                     self.read_all(&log).await?;
                 }
                 LogStep::Lost => self.begin_epoch(&mine, &log.end).await?,
@@ -179,8 +203,8 @@ impl RevocationLog {
                 None => break,
             }
         }
-        let over_before = self.clock.now() - COUNTS_FOR;
-        all.retain(|(at, _)| *at >= over_before);
+        let now = self.clock.now();
+        all.retain(|(at, revocation)| *at >= now - revocation.counts_for());
         self.state.replace(log.end, log.announced, all);
         self.feed.restart(log.end.position);
         Ok(())
@@ -190,7 +214,7 @@ impl RevocationLog {
     async fn read_back(&self, log: &LogState) -> Result<(), StoreError> {
         let Position { epoch, seq } = log.end.position;
         let from = seq.saturating_sub(READ_BACK);
-        let batches = self.store.batches_since(epoch, from, PAGE).await?;
+        let mut batches = self.store.batches_since(epoch, from, PAGE).await?;
         let Some(first) = batches.first().map(|batch| batch.first) else {
             return Ok(());
         };
@@ -203,10 +227,14 @@ impl RevocationLog {
             chain: log.end.chain,
         };
         let mut read = Vec::new();
-        for batch in &batches {
-            let (frames, after) = batch.frames(&end, self.state.terms());
-            read.extend(frames);
-            end = after;
+        while !batches.is_empty() && end.position.seq < seq {
+            for batch in &batches {
+                let (frames, after) = batch.frames(&end, self.state.terms());
+                read.extend(frames);
+                end = after;
+            }
+            let next = end.position.seq;
+            batches = self.store.batches_since(epoch, next, PAGE).await?;
         }
         read.retain(|frame| frame.position.seq <= seq);
         if read.last().is_some_and(|frame| frame.position.seq == seq) {
@@ -273,7 +301,15 @@ impl RevocationLog {
     /// # Errors
     /// When the database does not answer.
     pub(super) async fn keep_alive(&self) -> Result<(), StoreError> {
-        self.store.keep_log_alive(self.clock.now()).await
+        let now = self.shared_time().await?;
+        self.store.keep_log_alive(now).await
+    }
+
+    /// The clock that all replicas share, where there is one: who is there must not depend on whose clock
+    /// is right.
+    async fn shared_time(&self) -> Result<Timestamp, StoreError> {
+        let shared = self.store.database_time().await?;
+        Ok(shared.unwrap_or_else(|| self.clock.now()))
     }
 
     /// Forgets what no living token can be concerned by, here and in the database.
@@ -281,11 +317,13 @@ impl RevocationLog {
     /// # Errors
     /// When the database does not answer.
     pub(super) async fn forget(&self) -> Result<(), StoreError> {
-        let over_before = self.clock.now() - COUNTS_FOR;
-        self.state.forget_before(over_before);
+        let now = self.clock.now();
+        self.state.forget(now);
         // A minute later, so that a replica that starts in between reads no less than others know.
-        let over_before = over_before - TimeDelta::minutes(1);
-        self.store.sweep_revocations(over_before, PAGE).await
+        let then = now - TimeDelta::minutes(1);
+        self.store
+            .sweep_revocations(then - COUNTS_FOR, then - KEY_COUNTS_FOR, PAGE)
+            .await
     }
 
     /// Waits until another replica has numbered something.

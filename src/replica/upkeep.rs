@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::Replica;
@@ -42,6 +43,7 @@ impl Replica {
     /// dropped. The tasks run beside each other: a replica that is busy making a key still learns
     /// at once that another was first.
     pub async fn keep_up(self, deliveries: LogoutDeliveries) {
+        let word = Notify::new();
         tokio::join!(
             self.keep_delivering(&deliveries),
             self.watch_changes(),
@@ -50,22 +52,31 @@ impl Replica {
             self.keep_session_uses(),
             self.keep_audit_log_sealed(),
             self.keep_swept(),
-            self.follow_revocations(),
+            self.follow_revocations(&word),
+            self.listen_for_word(&word),
             self.keep_beating(),
             self.keep_log_alive(),
         );
     }
 
     /// Learns what other replicas, or the command line, have revoked.
-    async fn follow_revocations(&self) {
+    async fn follow_revocations(&self, word: &Notify) {
         let mut ticks = every(REVOCATIONS_INTERVAL);
         let mut trouble = Trouble::new("cannot read revocations; verifiers become stale");
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
-                () = self.revocations.woken() => {}
+                () = word.notified() => {}
             }
             trouble.note(&self.revocations.look().await);
+        }
+    }
+
+    /// Listens to other replicas, apart from the clock: to connect may take longer than a tick.
+    async fn listen_for_word(&self, word: &Notify) {
+        loop {
+            self.revocations.woken().await;
+            word.notify_one();
         }
     }
 

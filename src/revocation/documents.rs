@@ -28,6 +28,10 @@ const YOUNGEST: TimeDelta = TimeDelta::seconds(1);
 /// A document that nothing has changed is signed again after this, well before it expires.
 const OLDEST: TimeDelta = TimeDelta::minutes(1);
 
+/// A document stands no further behind the log than this: readers go on from where it stands, and every
+/// replica has at least so many events for them.
+const MOST_BEHIND: u64 = 500;
+
 /// A signed document as it is served.
 #[derive(Debug)]
 pub struct Document {
@@ -216,7 +220,9 @@ impl Document {
     fn may_serve(&self, end: Position, is_same: bool, now: Timestamp) -> bool {
         let age = now - self.made_at;
         let oldest = if is_same { OLDEST } else { YOUNGEST };
-        self.position.epoch == end.epoch && age >= TimeDelta::zero() && age < oldest
+        let is_within_reach = end.seq.saturating_sub(self.position.seq) <= MOST_BEHIND;
+        let is_of_age = age >= TimeDelta::zero() && age < oldest;
+        self.position.epoch == end.epoch && is_within_reach && is_of_age
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the revocations of the last hour add up to: bits and cut-offs, in memory.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -8,8 +8,12 @@ use tokensmith_verify::revocation::{BitList, ListUris, Watermark, Watermarks};
 
 use crate::domain::Timestamp;
 use crate::domain::client::Client;
+use crate::domain::issuer::Issuer;
 use crate::domain::ports::RevocationView;
-use crate::domain::revocation::{Batch, CutOffScope, LogEnd, LogTerms, Revocation, StatusIndex};
+use crate::domain::revocation::{
+    Batch, COUNTS_FOR, CutOff, CutOffScope, KEY_COUNTS_FOR, LogEnd, LogTerms, Revocation,
+    StatusIndex,
+};
 
 /// The state of the log as this replica has read it.
 pub struct RevocationState {
@@ -27,6 +31,13 @@ struct Inner {
     watermarks: Watermarks,
     /// What counts, oldest first.
     counting: VecDeque<(Timestamp, Revocation)>,
+    /// Cut-offs of keys, which count for longer.
+    withdrawn_keys: VecDeque<(Timestamp, CutOff)>,
+    /// Bits that were revoked more than once, and how often beyond the first: read twice, or shared
+    /// by two sessions after a backup was restored. They are cleared with the last.
+    again: HashMap<StatusIndex, u32>,
+    /// The last version that a list was given. It never comes again, whatever becomes of the list.
+    last_version: u64,
 }
 
 /// One list in memory.
@@ -34,7 +45,7 @@ struct Inner {
 struct List {
     bits: BitList,
     set: u32,
-    /// Grows with each change.
+    /// A new one with each change; a list that is not here is all zeros, and of version 0.
     version: u64,
 }
 
@@ -50,13 +61,7 @@ impl RevocationState {
     pub fn new(terms: LogTerms) -> Self {
         Self {
             terms,
-            inner: RwLock::new(Inner {
-                end: LogEnd::start_of(0),
-                announced: 0,
-                lists: BTreeMap::new(),
-                watermarks: Watermarks::default(),
-                counting: VecDeque::new(),
-            }),
+            inner: RwLock::new(Inner::new(LogEnd::start_of(0), 0, 0)),
             latest_cut_off: AtomicI64::new(i64::MIN),
         }
     }
@@ -82,20 +87,9 @@ impl RevocationState {
     ) {
         revocations.sort_by_key(|(at, _)| *at);
         let mut inner = self.write();
-        // Versions go on, so that nobody takes an old list for the new one.
-        let version = inner.lists.values().map(|list| list.version).max();
-        *inner = Inner {
-            end,
-            announced,
-            lists: BTreeMap::new(),
-            watermarks: Watermarks::default(),
-            counting: VecDeque::with_capacity(revocations.len()),
-        };
+        *inner = Inner::new(end, announced, inner.last_version);
         for (at, revocation) in revocations {
             self.take_in(&mut inner, at, revocation);
-        }
-        for list in inner.lists.values_mut() {
-            list.version += version.unwrap_or(0) + 1;
         }
     }
 
@@ -115,45 +109,49 @@ impl RevocationState {
                 inner
                     .watermarks
                     .raise(cut_off.watermark(&self.terms.issuer));
-                if !matches!(cut_off.whose, CutOffScope::Key(_)) {
-                    self.latest_cut_off
-                        .fetch_max(cut_off.not_before, Ordering::AcqRel);
+                if matches!(cut_off.whose, CutOffScope::Key(_)) {
+                    inner.withdrawn_keys.push_back((at, cut_off.clone()));
+                    return;
                 }
+                self.latest_cut_off
+                    .fetch_max(cut_off.not_before, Ordering::AcqRel);
             }
-            Revocation::Status(index) => {
-                let list = inner.lists.entry(index.list()).or_default();
-                if list.bits.is_set(index.idx()) == Some(false) {
-                    list.bits.set(index.idx());
-                    list.set += 1;
-                    list.version += 1;
-                }
-            }
+            Revocation::Status(index) => inner.set(*index),
         }
         inner.counting.push_back((at, revocation));
     }
 
-    /// Forgets what no living token can be concerned by.
-    pub fn forget_before(&self, over_before: Timestamp) {
-        let is_over = |(at, _): &(Timestamp, Revocation)| *at < over_before;
-        if !self.read().counting.front().is_some_and(is_over) {
-            return;
+    /// Forgets what no living token can be concerned by at `now`.
+    pub fn forget(&self, now: Timestamp) {
+        let over = now - COUNTS_FOR;
+        let keys_over = now - KEY_COUNTS_FOR;
+        let is_over = |at: Option<Timestamp>, over: Timestamp| at.is_some_and(|at| at < over);
+        {
+            let inner = self.read();
+            let oldest = inner.counting.front().map(|one| one.0);
+            let oldest_key = inner.withdrawn_keys.front().map(|one| one.0);
+            if !is_over(oldest, over) && !is_over(oldest_key, keys_over) {
+                return;
+            }
         }
         let mut inner = self.write();
         let mut lost_a_cut_off = false;
-        while let Some((_, revocation)) = inner.counting.pop_front_if(|one| is_over(one)) {
+        while let Some((_, revocation)) = inner.counting.pop_front_if(|one| one.0 < over) {
             match revocation {
                 Revocation::Status(index) => inner.clear(index),
                 Revocation::CutOff(_) => lost_a_cut_off = true,
                 Revocation::ListOpened(_) => {}
             }
         }
+        while inner
+            .withdrawn_keys
+            .pop_front_if(|one| one.0 < keys_over)
+            .is_some()
+        {
+            lost_a_cut_off = true;
+        }
         if lost_a_cut_off {
-            let counting = inner.counting.iter();
-            let watermarks = counting.filter_map(|(_, revocation)| match revocation {
-                Revocation::CutOff(cut_off) => Some(cut_off.watermark(&self.terms.issuer)),
-                Revocation::Status(_) | Revocation::ListOpened(_) => None,
-            });
-            inner.watermarks = watermarks.collect();
+            inner.watermarks = inner.cut_offs(&self.terms.issuer);
         }
     }
 
@@ -208,16 +206,62 @@ impl RevocationState {
 }
 
 impl Inner {
+    fn new(end: LogEnd, announced: u32, last_version: u64) -> Self {
+        Self {
+            end,
+            announced,
+            lists: BTreeMap::new(),
+            watermarks: Watermarks::default(),
+            counting: VecDeque::new(),
+            withdrawn_keys: VecDeque::new(),
+            again: HashMap::new(),
+            last_version,
+        }
+    }
+
+    fn set(&mut self, index: StatusIndex) {
+        let list = self.lists.entry(index.list()).or_default();
+        if list.bits.is_set(index.idx()) == Some(true) {
+            *self.again.entry(index).or_default() += 1;
+            return;
+        }
+        list.bits.set(index.idx());
+        list.set += 1;
+        self.last_version += 1;
+        list.version = self.last_version;
+    }
+
     fn clear(&mut self, index: StatusIndex) {
+        if let Some(more) = self.again.get_mut(&index) {
+            *more -= 1;
+            if *more == 0 {
+                self.again.remove(&index);
+            }
+            return;
+        }
         let Some(list) = self.lists.get_mut(&index.list()) else {
             return;
         };
         list.bits.clear(index.idx());
         list.set = list.set.saturating_sub(1);
-        list.version += 1;
+        self.last_version += 1;
+        list.version = self.last_version;
         if list.set == 0 {
             self.lists.remove(&index.list());
         }
+    }
+
+    fn cut_offs(&self, issuer: &Issuer) -> Watermarks {
+        let counting = self.counting.iter();
+        let of_tokens = counting.filter_map(|(_, revocation)| match revocation {
+            Revocation::CutOff(cut_off) => Some(cut_off),
+            Revocation::Status(_) | Revocation::ListOpened(_) => None,
+        });
+        let of_keys = self.withdrawn_keys.iter().map(|(_, cut_off)| cut_off);
+        of_tokens
+            .chain(of_keys)
+            .map(|cut_off| cut_off.watermark(issuer))
+            .collect()
     }
 }
 
@@ -256,11 +300,14 @@ impl RevocationView for RevocationState {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::issuer::Issuer;
-    use crate::domain::revocation::CutOff;
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_timestamp(seconds, 0).unwrap()
+    }
+
+    /// When what was revoked before that second no longer counts.
+    fn later(seconds: i64) -> Timestamp {
+        at(seconds) + COUNTS_FOR
     }
 
     fn state() -> RevocationState {
@@ -287,9 +334,9 @@ mod tests {
         );
         assert!(state.is_revoked(index));
         assert!(!state.is_revoked(StatusIndex::new(0, 6)));
-        state.forget_before(at(100));
+        state.forget(later(100));
         assert!(state.is_revoked(index), "still within its time");
-        state.forget_before(at(101));
+        state.forget(later(101));
         assert!(!state.is_revoked(index));
         let (_, announced, lists, _) = state.overview();
         assert_eq!((announced, lists), (1, vec![]));
@@ -313,6 +360,41 @@ mod tests {
     }
 
     #[test]
+    fn a_list_that_was_emptied_and_filled_again_is_not_taken_for_the_old_one() {
+        let state = state();
+        let status = |idx| Revocation::Status(StatusIndex::new(0, idx));
+        apply(&state, 1, vec![Revocation::ListOpened(0), status(1)]);
+        let before = state.version(0).unwrap().1;
+        state.forget(later(2));
+        assert_eq!(state.version(0).unwrap().1, 0, "all zeros");
+        apply(&state, 3, vec![status(2)]);
+        assert!(state.version(0).unwrap().1 > before);
+        state.replace(LogEnd::start_of(9), 1, vec![]);
+        state.replace(LogEnd::start_of(10), 1, vec![(at(3), status(7))]);
+        assert!(state.version(0).unwrap().1 > before + 1);
+    }
+
+    #[test]
+    fn a_bit_that_was_revoked_twice_is_cleared_with_the_last_and_takes_no_other_along() {
+        let state = state();
+        let (shared, other) = (StatusIndex::new(0, 1), StatusIndex::new(0, 2));
+        apply(
+            &state,
+            1,
+            vec![Revocation::ListOpened(0), Revocation::Status(shared)],
+        );
+        // Read again, or the bit of two sessions.
+        apply(&state, 5, vec![Revocation::Status(shared)]);
+        apply(&state, 9, vec![Revocation::Status(other)]);
+        state.forget(later(2));
+        assert!(state.is_revoked(shared) && state.is_revoked(other));
+        state.forget(later(6));
+        assert!(!state.is_revoked(shared) && state.is_revoked(other));
+        state.forget(later(10));
+        assert!(!state.is_revoked(other) && state.overview().2.is_empty());
+    }
+
+    #[test]
     fn tokens_are_held_back_until_they_would_live() {
         let state = state();
         let client = Client {
@@ -324,14 +406,14 @@ mod tests {
         };
         let now = at(1_000);
         assert_eq!(state.held_back_until(&client, now), None);
-        let cut = CutOff::of_barred_client(client.id.clone(), now);
+        let cut = CutOff::until_now(CutOffScope::Client(client.id.clone()), now);
         apply(&state, 1_000, vec![Revocation::CutOff(cut)]);
         assert!(state.is_cut_off("phone", 1_000));
         assert_eq!(state.held_back_until(&client, now), Some(at(1_001)));
         assert_eq!(state.held_back_until(&client, at(1_001)), None);
         assert!(!state.is_cut_off("phone", 1_001));
         assert!(!state.is_cut_off("other", 999));
-        state.forget_before(at(2_000));
+        state.forget(later(2_000));
         assert!(
             !state.is_cut_off("phone", 0),
             "no such token lives any more"
@@ -339,11 +421,15 @@ mod tests {
     }
 
     #[test]
-    fn a_withdrawn_key_holds_nobody_back() {
+    fn a_withdrawn_key_holds_nobody_back_and_counts_for_days() {
         let state = state();
         let kid: crate::domain::id::Kid = "k".repeat(43).parse().unwrap();
         apply(&state, 5, vec![Revocation::CutOff(CutOff::of_key(kid))]);
         assert!(!state.is_cut_off("phone", 0));
+        // For as long as a verifier may use an old key set, which is far longer than a token lives.
+        state.forget(later(6));
         assert_eq!(state.overview().3.len(), 1);
+        state.forget(at(6) + KEY_COUNTS_FOR);
+        assert_eq!(state.overview().3.len(), 0);
     }
 }

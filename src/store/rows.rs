@@ -63,7 +63,11 @@ pub(super) fn clients(
     let mut clients: Vec<(ClientState, Version)> = Vec::new();
     for row in rows {
         let id: ClientId = parsed(row, "id")?;
-        let secret = client_secret(row)?;
+        let secret = client_secret(row).unwrap_or_else(|error| {
+            // It opens nothing; the client and its other secret go on.
+            tracing::error!(client_id = %id, ?error, "a client's secret cannot be read");
+            None
+        });
         match clients.last_mut() {
             Some((ClientState::Present(client), _)) if client.id == id => {
                 client.secrets.extend(secret);
@@ -129,6 +133,13 @@ pub(super) fn signing_key(row: &impl Columns) -> Result<SigningKey, StatementErr
         },
         revoked_at: optional_instant(row, "revoked_at")?,
     })
+}
+
+/// The id of a secret, and its bit.
+pub(super) fn status_of_secret(
+    row: &impl Columns,
+) -> Result<(Vec<u8>, StatusIndex), StatementError> {
+    Ok((row.bytes("id")?, status_index(row)?))
 }
 
 /// The bit of a session or secret.

@@ -10,17 +10,31 @@ macro_rules! statements {
     };
 }
 
-/// Who signed in before a cut-off must sign in again: what began before it is as if it were not there.
-/// Takes the name of a table with `auth_time` and `client_id`.
+/// After a cut-off of everything, whoever signed in before it must sign in again; after that of a
+/// client, sessions that were begun before it are over. They are as if they were not there. Takes the
+/// name of the sessions.
 macro_rules! not_cut_off {
     ($table:literal) => {
         concat!(
-            " AND NOT EXISTS (SELECT 1 FROM cut_offs c WHERE c.cut_at > ",
+            " AND NOT EXISTS (SELECT 1 FROM cut_offs c WHERE (c.scope = 'issuer' AND c.cut_at > ",
             $table,
-            ".auth_time AND (c.scope = 'issuer' OR (c.scope = 'client' AND c.subject = ",
+            ".auth_time) OR (c.scope = 'client' AND c.subject = ",
             $table,
-            ".client_id)))"
+            ".client_id AND c.cut_at > ",
+            $table,
+            ".created_at))"
         )
+    };
+}
+
+/// The same for codes, which begin a session of today, perhaps with a login of before. They live a minute,
+/// so their end tells their beginning.
+macro_rules! code_not_cut_off {
+    () => {
+        " AND NOT EXISTS (SELECT 1 FROM cut_offs c \
+         WHERE (c.scope = 'issuer' AND c.cut_at > authorization_codes.auth_time) \
+         OR (c.scope = 'client' AND c.subject = authorization_codes.client_id \
+         AND c.cut_at > authorization_codes.expires_at - 60000))"
     };
 }
 
@@ -104,16 +118,12 @@ statements! {
     SCHEDULE_END_OF_OTHER_SECRETS =
         "UPDATE client_secrets SET expires_at = $3 WHERE client_id = $1 AND id <> $2 \
          AND (expires_at IS NULL OR expires_at > $3)";
-    /// The tokens of secrets that ended at this very instant die with them. Those of a secret whose
-    /// planned end has come were honestly made, and run out.
-    REVOKE_SECRETS_ENDED_AT =
-        "INSERT INTO revocations (id, at, status_index) \
-         SELECT id, expires_at, status_index FROM client_secrets \
-         WHERE client_id = $1 AND expires_at = $2 ON CONFLICT (id) DO NOTHING";
-    REVOKE_SECRETS =
-        "INSERT INTO revocations (id, at, status_index) \
-         SELECT id, CAST($2 AS BIGINT), status_index FROM client_secrets \
-         WHERE client_id = $1 ON CONFLICT (id) DO NOTHING";
+    LIST_SECRETS_ENDED_AT =
+        "SELECT id, status_index FROM client_secrets \
+         WHERE client_id = $1 AND expires_at = $2 ORDER BY created_at, id";
+    LIST_SECRETS =
+        "SELECT id, status_index FROM client_secrets WHERE client_id = $1 ORDER BY created_at, id";
+    RENEW_STATUS_OF_SECRET = "UPDATE client_secrets SET status_index = $2 WHERE id = $1";
     DELETE_SECRETS = "DELETE FROM client_secrets WHERE client_id = $1";
     RECORD_SECRET_USE =
         "UPDATE client_secrets SET last_used_at = $2 \
@@ -200,13 +210,13 @@ statements! {
         "SELECT digest, client_id, user_id, scope, audience, code_challenge, redirect_uri, \
          auth_time, amr, device, address, expires_at, redeemed_for, login_id, nonce, \
          userinfo_claims, id_token_claims FROM authorization_codes WHERE digest = $1",
-        not_cut_off!("authorization_codes")
+        code_not_cut_off!()
     );
     /// The one use of a code (RFC 6749 §4.1.2).
     REDEEM_CODE = concat!(
         "UPDATE authorization_codes SET redeemed_for = $2 \
          WHERE digest = $1 AND redeemed_for IS NULL AND expires_at > $3",
-        not_cut_off!("authorization_codes")
+        code_not_cut_off!()
     );
     DELETE_UNUSED_CODES_OF_USER =
         "DELETE FROM authorization_codes WHERE user_id = $1 AND redeemed_for IS NULL";
@@ -392,6 +402,26 @@ statements! {
         "INSERT INTO cut_offs (scope, subject, cut_at) VALUES ($1, $2, $3) \
          ON CONFLICT (scope, subject) DO UPDATE SET cut_at = excluded.cut_at \
          WHERE cut_offs.cut_at < excluded.cut_at";
+    REVOKE_CUT_OFF_SESSIONS =
+        "INSERT INTO revocations (id, at, status_index) \
+         SELECT id, CAST($2 AS BIGINT), status_index FROM sessions \
+         WHERE auth_time < $1 AND ended_at IS NULL AND expires_at > $2 AND idle_expires_at > $2 \
+         ON CONFLICT (id) DO NOTHING";
+    REVOKE_CUT_OFF_SESSIONS_OF_CLIENT =
+        "INSERT INTO revocations (id, at, status_index) \
+         SELECT id, CAST($2 AS BIGINT), status_index FROM sessions \
+         WHERE client_id = $3 AND created_at < $1 AND ended_at IS NULL AND expires_at > $2 \
+         AND idle_expires_at > $2 ON CONFLICT (id) DO NOTHING";
+    LIST_CLIENTS_WITH_LOGOUTS =
+        "SELECT id, created_at FROM clients WHERE receives_logouts = 1 AND deleted_at IS NULL";
+    ENQUEUE_LOGOUTS_OF_CUT_OFF =
+        "INSERT INTO logout_deliveries (session_id, client_id, user_id, tries, due_at, created_at) \
+         SELECT id, client_id, user_id, 0, CAST($2 AS BIGINT), CAST($2 AS BIGINT) FROM sessions \
+         WHERE client_id = $3 AND created_at >= $4 AND ended_at IS NULL AND expires_at > $2 \
+         AND idle_expires_at > $2 AND ((auth_time < $1 AND CAST($5 AS BIGINT) = 1) \
+         OR (created_at < $1 AND CAST($5 AS BIGINT) = 0)) \
+         ON CONFLICT (session_id) DO NOTHING";
+
     LEASE_STATUS_NUMBERS =
         "UPDATE status_numbers SET next_number = next_number + $1 WHERE singleton = 1 \
          RETURNING next_number, announced";
@@ -427,9 +457,13 @@ statements! {
     LIST_NUMBERED_REVOCATIONS =
         "SELECT id, at, seq, status_index, list, not_before, scope, subject FROM revocations \
          WHERE id > $1 AND seq IS NOT NULL ORDER BY id LIMIT $2";
+    /// Those of keys count for longer.
     DELETE_OLD_REVOCATIONS =
         "DELETE FROM revocations WHERE id IN \
-         (SELECT id FROM revocations WHERE at < $1 AND seq IS NOT NULL ORDER BY at LIMIT $2)";
+         (SELECT id FROM revocations WHERE at < $1 AND seq IS NOT NULL \
+         AND (scope IS NULL OR scope <> 'key') ORDER BY at LIMIT $2)";
+    DELETE_OLD_KEY_REVOCATIONS =
+        "DELETE FROM revocations WHERE at < $1 AND seq IS NOT NULL AND scope = 'key'";
 
     INSERT_AUDIT_RECORD =
         "INSERT INTO audit_records (id, at, kind, actor, address, user_id, client_id, \

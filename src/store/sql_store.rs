@@ -34,6 +34,7 @@ use crate::domain::ports::{
     ChainSealer, ClientChange, ClientState, KeyTransition, MasterKeyFingerprint, NewClient,
     PoolUse, SecretRotation, SecretRotationOrder, Store, StoreError, Version, Versions,
 };
+use crate::domain::revocation::StatusIndex;
 use crate::telemetry::metrics::StoreMetrics;
 
 /// The work of one transition on a connection.
@@ -172,17 +173,23 @@ impl<D: Database> Store for SqlStore<D> {
         run!(self.read, transitions::clients_changed_since(seen, limit))
     }
 
-    async fn set_client_enabled(
+    async fn disable_client(
         &self,
         id: &ClientId,
-        enabled: bool,
         record: &AuditRecord,
     ) -> Result<ClientChange, StoreError> {
         let (id, record) = (id.clone(), self.proven(record));
-        run!(
-            self.write,
-            transitions::set_client_enabled(&id, enabled, &record)
-        )
+        run!(self.write, transitions::disable_client(&id, &record))
+    }
+
+    async fn enable_client(
+        &self,
+        id: &ClientId,
+        fresh: &[StatusIndex],
+        record: &AuditRecord,
+    ) -> Result<ClientChange, StoreError> {
+        let (id, fresh, record) = (id.clone(), fresh.to_vec(), self.proven(record));
+        run!(self.write, transitions::enable_client(&id, &fresh, &record))
     }
 
     async fn rotate_client_secret(

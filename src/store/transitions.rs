@@ -20,7 +20,7 @@ use crate::domain::ports::{
     ClientChange, ClientState, KeyTransition, MasterKeyFingerprint, NewClient, SecretRotation,
     SecretRotationOrder, Version, Versions,
 };
-use crate::domain::revocation::CutOff;
+use crate::domain::revocation::{CutOff, CutOffScope, StatusIndex};
 
 type Outcome<T> = Result<T, StatementError>;
 
@@ -138,30 +138,54 @@ pub(super) async fn clients_changed_since(
     ))
 }
 
-pub(super) async fn set_client_enabled(
+pub(super) async fn disable_client(
     connection: &mut impl Connection,
     client: &ClientId,
-    enabled: bool,
     record: &AuditRecord,
 ) -> Outcome<ClientChange> {
     let version = next_clients_version(connection).await?;
     let id = client.as_str();
-    let changed = if enabled {
-        connection
-            .execute(sql::ENABLE_CLIENT, &[id.into(), version.into()])
-            .await?
-    } else {
-        let now = rows::milliseconds(record.at);
-        let params = [id.into(), now.into(), version.into()];
-        connection.execute(sql::DISABLE_CLIENT, &params).await?
-    };
-    if changed > 0 {
-        if !enabled {
-            bar_client(connection, client, record).await?;
-        }
-        audit::record(connection, record).await?;
-        return Ok(ClientChange::Changed);
+    let now = rows::milliseconds(record.at);
+    let params = [id.into(), now.into(), version.into()];
+    if connection.execute(sql::DISABLE_CLIENT, &params).await? == 0 {
+        return unchanged_or_gone(connection, id).await;
     }
+    // Also what a replica signs that is cut off from the database, and so hears of nothing.
+    revoke_secrets(connection, sql::LIST_SECRETS, &[id.into()], record.at).await?;
+    bar_client(connection, client, record).await?;
+    audit::record(connection, record).await?;
+    Ok(ClientChange::Changed)
+}
+
+pub(super) async fn enable_client(
+    connection: &mut impl Connection,
+    client: &ClientId,
+    fresh: &[StatusIndex],
+    record: &AuditRecord,
+) -> Outcome<ClientChange> {
+    let version = next_clients_version(connection).await?;
+    let id = client.as_str();
+    let params = [id.into(), version.into()];
+    if connection.execute(sql::ENABLE_CLIENT, &params).await? == 0 {
+        return unchanged_or_gone(connection, id).await;
+    }
+    // The bits of before are set, and stay so.
+    let secrets = connection.fetch(sql::LIST_SECRETS, &[id.into()]).await?;
+    let secrets: Vec<_> = secrets
+        .iter()
+        .map(|row| row.bytes("id"))
+        .collect::<Result<_, _>>()?;
+    for (secret, status) in secrets.iter().zip(fresh) {
+        let params = [secret.as_slice().into(), status.to_stored().into()];
+        connection
+            .execute(sql::RENEW_STATUS_OF_SECRET, &params)
+            .await?;
+    }
+    audit::record(connection, record).await?;
+    Ok(ClientChange::Changed)
+}
+
+async fn unchanged_or_gone(connection: &mut impl Connection, id: &str) -> Outcome<ClientChange> {
     let exists = connection.fetch(sql::CLIENT_EXISTS, &[id.into()]).await?;
     Ok(if exists.is_empty() {
         ClientChange::NoSuchClient
@@ -190,7 +214,8 @@ pub(super) async fn rotate_client_secret(
         connection
             .execute(sql::END_OLDER_SECRETS, &[id.into(), now.into()])
             .await?;
-        revoke_secrets_ended_at(connection, id, now).await?;
+        let ended = [id.into(), now.into()];
+        revoke_secrets(connection, sql::LIST_SECRETS_ENDED_AT, &ended, record.at).await?;
     }
     let secret = order.secret.id.0.as_slice();
     #[expect(clippy::cast_possible_wrap, reason = "two")]
@@ -216,7 +241,8 @@ pub(super) async fn rotate_client_secret(
         .execute(sql::SCHEDULE_END_OF_OTHER_SECRETS, &params)
         .await?;
     if end <= now {
-        revoke_secrets_ended_at(connection, id, end).await?;
+        let ended = [id.into(), end.into()];
+        revoke_secrets(connection, sql::LIST_SECRETS_ENDED_AT, &ended, record.at).await?;
     }
     connection
         .execute(sql::DELETE_EXPIRED_SECRETS, &[id.into(), now.into()])
@@ -241,8 +267,7 @@ pub(super) async fn delete_client(
     if connection.execute(sql::DELETE_CLIENT, &params).await? == 0 {
         return Ok(ClientChange::NoSuchClient);
     }
-    let params = [id.into(), now.into()];
-    connection.execute(sql::REVOKE_SECRETS, &params).await?;
+    revoke_secrets(connection, sql::LIST_SECRETS, &[id.into()], record.at).await?;
     connection
         .execute(sql::DELETE_SECRETS, &[id.into()])
         .await?;
@@ -257,19 +282,28 @@ async fn bar_client(
     client: &ClientId,
     record: &AuditRecord,
 ) -> Outcome<()> {
-    let cut_off = CutOff::of_barred_client(client.clone(), record.at);
+    let cut_off = CutOff::until_now(CutOffScope::Client(client.clone()), record.at);
     revocations::revoke_before(connection, &record.id.0, record.at, &cut_off).await
 }
 
-async fn revoke_secrets_ended_at(
+/// Takes back the tokens of secrets that are taken away. Those of a secret whose planned end has come
+/// were honestly made, and run out.
+async fn revoke_secrets(
     connection: &mut impl Connection,
-    client: &str,
-    end: i64,
+    which: &'static str,
+    params: &[Param<'_>],
+    at: Timestamp,
 ) -> Outcome<()> {
-    let params = [client.into(), end.into()];
-    connection
-        .execute(sql::REVOKE_SECRETS_ENDED_AT, &params)
-        .await?;
+    let secrets = connection.fetch(which, params).await?;
+    let secrets: Vec<_> = secrets
+        .iter()
+        .map(rows::status_of_secret)
+        .collect::<Result<_, _>>()?;
+    for (secret, status) in secrets {
+        // A secret has another bit each time its client is enabled.
+        let id = [secret.as_slice(), &status.to_stored().to_be_bytes()].concat();
+        revocations::revoke_status(connection, &id, at, status).await?;
+    }
     Ok(())
 }
 

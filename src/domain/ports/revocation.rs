@@ -6,7 +6,7 @@ use super::StoreError;
 use crate::domain::Timestamp;
 use crate::domain::audit::AuditRecord;
 use crate::domain::client::Client;
-use crate::domain::revocation::{Batch, CutOff, LogEnd, LogTerms, Revocation, StatusIndex};
+use crate::domain::revocation::{Batch, CutOffOrder, LogEnd, LogTerms, Revocation, StatusIndex};
 
 /// How the log of revocations stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,17 +57,17 @@ pub trait RevocationStore: Send + Sync {
         after: &[u8],
         limit: u32,
     ) -> Result<(Vec<(Timestamp, Revocation)>, Option<Vec<u8>>), StoreError>;
-    /// Cuts tokens off, and with that the sessions and logins that began before the instant of the
-    /// record.
-    async fn cut_off(
+    /// Cuts tokens off, and with that the sessions and logins that began before an instant: they are as
+    /// if they were not there, and their clients are told.
+    async fn cut_off(&self, order: &CutOffOrder, record: &AuditRecord) -> Result<(), StoreError>;
+    /// Removes revocations that no longer count, at most `limit`; those of keys by an instant of their
+    /// own.
+    async fn sweep_revocations(
         &self,
-        cut_off: &CutOff,
-        before: Timestamp,
-        record: &AuditRecord,
+        over_before: Timestamp,
+        keys_over_before: Timestamp,
+        limit: u32,
     ) -> Result<(), StoreError>;
-    /// Removes revocations that no longer count; at most `limit`.
-    async fn sweep_revocations(&self, over_before: Timestamp, limit: u32)
-    -> Result<(), StoreError>;
     /// Wakes other replicas, where there are any. They look by themselves, too, only later.
     async fn wake_replicas(&self) -> Result<(), StoreError>;
     /// Waits until another replica has something to say. Never returns where there is none.

@@ -101,7 +101,7 @@ pub(in crate::http) async fn password(
     form: Result<Form, ApiError>,
 ) -> HttpResponse {
     let response = posted_by_person(&endpoints, &request, form, ACCOUNT, change_password).await;
-    endpoints.with_revocation_seq(response).await
+    endpoints.with_known_revocation_seq(response)
 }
 
 pub(in crate::http) async fn consents(
@@ -110,7 +110,7 @@ pub(in crate::http) async fn consents(
     form: Result<Form, ApiError>,
 ) -> HttpResponse {
     let response = posted_by_person(&endpoints, &request, form, ACCOUNT, withdraw_consent).await;
-    endpoints.with_revocation_seq(response).await
+    endpoints.with_known_revocation_seq(response)
 }
 
 /// Where whoever has to sign in first goes on afterwards.
@@ -181,6 +181,7 @@ async fn change_password(posted: PersonForm<'_>) -> Result<HttpResponse, PageErr
         .await;
     match changed {
         Ok(()) => {
+            visitor.endpoints.settle_revocations().await;
             let response = redirect(&visitor.pages().path("/account?done=password"))?;
             with_cookie(response, &login_cookie(visitor, &proof))
         }
@@ -231,6 +232,7 @@ async fn withdraw_consent(posted: PersonForm<'_>) -> Result<HttpResponse, PageEr
     let withdrawn = accounts
         .withdraw_consent(person.user.id, &client, &visitor.origin(), visitor.now)
         .await?;
+    visitor.endpoints.settle_revocations().await;
     let done = if withdrawn { "?done=consent" } else { "" };
     redirect(&visitor.pages().path(&format!("/account{done}")))
 }

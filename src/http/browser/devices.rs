@@ -42,7 +42,7 @@ pub(in crate::http) async fn post(
     form: Result<Form, ApiError>,
 ) -> HttpResponse {
     let response = posted_by_person(&endpoints, &request, form, DEVICES, end_some).await;
-    endpoints.with_revocation_seq(response).await
+    endpoints.with_known_revocation_seq(response)
 }
 
 /// Where whoever has to sign in first goes on afterwards.
@@ -75,6 +75,7 @@ async fn end(
     let ended = accounts
         .end_on_page(person.browser(), which, &visitor.origin(), visitor.now)
         .await?;
+    visitor.endpoints.settle_revocations().await;
     let pages = visitor.pages();
     if id == person.login.id.0 {
         // This very browser.
@@ -93,6 +94,7 @@ async fn end_others(visitor: &Visitor<'_>, person: &SignedIn) -> Result<HttpResp
     accounts
         .end_on_page(person.browser(), which, &visitor.origin(), visitor.now)
         .await?;
+    visitor.endpoints.settle_revocations().await;
     let response = redirect(&visitor.pages().path("/account/devices?done=others"))?;
     with_cookie(response, &login_cookie(visitor, &proof))
 }

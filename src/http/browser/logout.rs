@@ -52,7 +52,7 @@ pub(in crate::http) async fn begin(
         go_on(&visitor, wish).await
     })
     .await;
-    endpoints.with_revocation_seq(response).await
+    endpoints.with_known_revocation_seq(response)
 }
 
 /// RFC 6749 §3.1: a parameter without a value counts as omitted, as in a form.
@@ -198,7 +198,7 @@ pub(in crate::http) async fn post(
         }
     })
     .await;
-    endpoints.with_revocation_seq(response).await
+    endpoints.with_known_revocation_seq(response)
 }
 
 async fn sign_out(
@@ -210,6 +210,7 @@ async fn sign_out(
     accounts
         .sign_out(person.browser(), &visitor.origin(), visitor.now)
         .await?;
+    visitor.endpoints.settle_revocations().await;
     let pages = visitor.pages();
     let response = match &wish.return_to {
         Some(uri) => redirect(uri)?,

@@ -6,7 +6,7 @@ use super::{Database, SqlStore};
 use crate::domain::Timestamp;
 use crate::domain::audit::AuditRecord;
 use crate::domain::ports::{LogState, RevocationStore, StoreError};
-use crate::domain::revocation::{Batch, CutOff, LogEnd, LogTerms, Revocation};
+use crate::domain::revocation::{Batch, CutOffOrder, LogEnd, LogTerms, Revocation};
 use crate::store::transitions::revocations;
 
 #[async_trait]
@@ -62,24 +62,20 @@ impl<D: Database> RevocationStore for SqlStore<D> {
         run!(self.read, revocations::numbered_revocations(&after, limit))
     }
 
-    async fn cut_off(
-        &self,
-        cut_off: &CutOff,
-        before: Timestamp,
-        record: &AuditRecord,
-    ) -> Result<(), StoreError> {
-        let (cut_off, record) = (cut_off.clone(), self.proven(record));
-        run!(self.write, revocations::cut_off(&cut_off, before, &record))
+    async fn cut_off(&self, order: &CutOffOrder, record: &AuditRecord) -> Result<(), StoreError> {
+        let (order, record) = (order.clone(), self.proven(record));
+        run!(self.write, revocations::cut_off(&order, &record))
     }
 
     async fn sweep_revocations(
         &self,
         over_before: Timestamp,
+        keys_over_before: Timestamp,
         limit: u32,
     ) -> Result<(), StoreError> {
         run!(
-            self.write_one,
-            revocations::sweep_revocations(over_before, limit)
+            self.write,
+            revocations::sweep_revocations(over_before, keys_over_before, limit)
         )
     }
 

@@ -11,7 +11,8 @@ use crate::domain::Timestamp;
 use crate::domain::audit::AuditRecord;
 use crate::domain::ports::LogState;
 use crate::domain::revocation::{
-    Batch, CutOff, LogEnd, LogTerms, MOST_IN_A_BATCH, Revocation, StatusIndex,
+    Batch, CutOff, CutOffOrder, CutOffScope, LogEnd, LogTerms, MOST_IN_A_BATCH, Revocation,
+    StatusIndex,
 };
 use crate::store::connection::{Columns, Connection};
 use crate::store::error::StatementError;
@@ -60,18 +61,75 @@ pub(super) async fn revoke_before(
 
 pub(in crate::store) async fn cut_off(
     connection: &mut impl Connection,
-    cut_off: &CutOff,
-    before: Timestamp,
+    order: &CutOffOrder,
     record: &AuditRecord,
 ) -> Outcome<()> {
+    let cut_off = &order.cut_off;
     let params = [
         cut_off.scope_name().into(),
         cut_off.subject().into(),
-        rows::milliseconds(before).into(),
+        rows::milliseconds(order.before).into(),
     ];
     connection.execute(sql::CUT_OFF, &params).await?;
     revoke_before(connection, &record.id.0, record.at, cut_off).await?;
+    if order.sets_bits {
+        revoke_cut_off_sessions(connection, order, record.at).await?;
+    }
+    enqueue_logouts(connection, order, record.at).await?;
     audit::record(connection, record).await
+}
+
+/// Sets the bits of the sessions that a cut-off ends.
+async fn revoke_cut_off_sessions(
+    connection: &mut impl Connection,
+    order: &CutOffOrder,
+    now: Timestamp,
+) -> Outcome<()> {
+    let before = rows::milliseconds(order.before).into();
+    let now = rows::milliseconds(now).into();
+    match &order.cut_off.whose {
+        CutOffScope::Issuer => {
+            let statement = sql::REVOKE_CUT_OFF_SESSIONS;
+            connection.execute(statement, &[before, now]).await?;
+        }
+        CutOffScope::Client(client) => {
+            let statement = sql::REVOKE_CUT_OFF_SESSIONS_OF_CLIENT;
+            let params = [before, now, client.as_str().into()];
+            connection.execute(statement, &params).await?;
+        }
+        CutOffScope::Key(_) => {}
+    }
+    Ok(())
+}
+
+/// Word for clients that their sessions are over.
+async fn enqueue_logouts(
+    connection: &mut impl Connection,
+    order: &CutOffOrder,
+    now: Timestamp,
+) -> Outcome<()> {
+    let clients = connection
+        .fetch(sql::LIST_CLIENTS_WITH_LOGOUTS, &[])
+        .await?;
+    let clients: Vec<_> = clients
+        .iter()
+        .map(|row| Ok::<_, StatementError>((row.text("id")?, row.integer("created_at")?)))
+        .collect::<Result<_, _>>()?;
+    let is_everything = matches!(order.cut_off.whose, CutOffScope::Issuer);
+    let concerned = |id: &str| is_everything || order.cut_off.subject() == id;
+    for (client, registered_at) in clients.iter().filter(|(id, _)| concerned(id)) {
+        let params = [
+            rows::milliseconds(order.before).into(),
+            rows::milliseconds(now).into(),
+            client.as_str().into(),
+            (*registered_at).into(),
+            i64::from(is_everything).into(),
+        ];
+        connection
+            .execute(sql::ENQUEUE_LOGOUTS_OF_CUT_OFF, &params)
+            .await?;
+    }
+    Ok(())
 }
 
 pub(in crate::store) async fn lease_status_numbers(
@@ -254,10 +312,10 @@ pub(in crate::store) async fn numbered_revocations(
     Ok((page.collect::<Result<_, _>>()?, last))
 }
 
-/// One statement and nothing else: it runs outside a transaction.
 pub(in crate::store) async fn sweep_revocations(
     connection: &mut impl Connection,
     over_before: Timestamp,
+    keys_over_before: Timestamp,
     limit: u32,
 ) -> Outcome<()> {
     let params = [
@@ -266,6 +324,10 @@ pub(in crate::store) async fn sweep_revocations(
     ];
     connection
         .execute(sql::DELETE_OLD_REVOCATIONS, &params)
+        .await?;
+    let params = [rows::milliseconds(keys_over_before).into()];
+    connection
+        .execute(sql::DELETE_OLD_KEY_REVOCATIONS, &params)
         .await?;
     Ok(())
 }

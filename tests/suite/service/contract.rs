@@ -332,7 +332,7 @@ impl Scene {
 }
 
 /// PostgreSQL through a cable that can be cut.
-async fn behind_a_cable(mut database: Database) -> (Database, Option<Cable>) {
+pub(super) async fn behind_a_cable(mut database: Database) -> (Database, Option<Cable>) {
     let mut url = url::Url::parse(&database.url).unwrap();
     let Some((host, port)) = url.host_str().zip(url.port()) else {
         return (database, None);

@@ -4,15 +4,19 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use reqwest::Method;
 use serde_json::Value;
 use tokensmith_verify::revocation::{Freshness, Position};
 use tokensmith_verify::{Reject, Verifier};
 
+use super::contract::behind_a_cable;
 use crate::harness::app::free_port;
 use crate::harness::cable::Cable;
+use crate::harness::command::run;
 use crate::harness::login::{TestUser, Tokens};
-use crate::harness::{Database, Reply, TestApp, on_every_database, wait};
+use crate::harness::revocation::position;
+use crate::harness::{Database, Reply, TestApp, on_every_database, tokensmith, wait};
 
 const AUDIENCE: &str = "https://api.example.com";
 /// A verifier that has not heard for so long is cut off.
@@ -30,13 +34,12 @@ async fn verifier(app: &TestApp, freshness: Freshness) -> Verifier {
         .unwrap()
 }
 
-/// Where an answer says that the log stands.
-pub(super) fn seq(reply: &Reply) -> Position {
-    reply.header("revocation-seq").parse().unwrap()
+fn seq(reply: &Reply) -> Position {
+    position(&reply.headers)
 }
 
 /// Waits until the verifier has read what the answer speaks of.
-pub(super) async fn heard(verifier: &Verifier, reply: &Reply) {
+async fn heard(verifier: &Verifier, reply: &Reply) {
     let reader = verifier.revocation().unwrap();
     let reached = reader.reached(seq(reply));
     tokio::time::timeout(PATIENCE, reached)
@@ -155,31 +158,33 @@ async fn a_replica_killed_with_revocations_in_flight_loses_none_and_doubles_none
     let verifier = verifier(&second, Freshness::Strict).await;
     let start = verifier.revocation().unwrap().position();
     let mut sessions = Vec::new();
-    for _ in 0..40 {
+    for _ in 0..120 {
         sessions.push(second.login(&phone, &ada).await);
     }
-    let requests: Vec<_> = sessions
+    let mut requests: FuturesUnordered<_> = sessions
         .iter()
         .map(|tokens| {
             let form = [("token", tokens.refresh_token.as_str())];
-            tokio::spawn(first.form(&phone, "/oauth/revoke", &form).send())
+            let request = tokio::spawn(first.form(&phone, "/oauth/revoke", &form).send());
+            async move { (tokens, request.await.unwrap()) }
         })
         .collect();
-    // As soon as one is done, with the others somewhere between arrival and answer.
-    wait::until("a revocation is in the log", || async {
-        (verifier.revocation().unwrap().position() > start).then_some(())
-    })
-    .await;
+    // As soon as one is answered, with the others somewhere between arrival and answer.
+    let (one, response) = requests.next().await.unwrap();
     first.signal("KILL");
-    first.exit().await;
-    let mut answered = Vec::new();
-    for (request, tokens) in requests.into_iter().zip(&sessions) {
-        if let Ok(Ok(response)) = request.await
-            && response.status() == 200
-        {
+    assert_eq!(response.unwrap().status(), 200);
+    let mut answered = vec![one];
+    while let Some((tokens, response)) = requests.next().await {
+        if response.is_ok_and(|response| response.status() == 200) {
             answered.push(tokens);
         }
     }
+    drop(requests);
+    first.exit().await;
+    assert!(
+        answered.len() < sessions.len(),
+        "it was killed too late to prove anything"
+    );
     // The survivor numbers what the dead one had committed.
     let settled = second.revoke(&phone, "tsr1_unknown").await;
     heard(&verifier, &settled).await;
@@ -272,16 +277,14 @@ async fn a_restored_backup_begins_a_new_epoch_and_a_cut_off_ends_what_it_brought
         "the ended session is back, as the guide warns"
     );
     let again = Tokens::of(&refreshed);
-    let fresh = app.login(&phone, &ada).await;
-    let cut = app.run(&[
-        "session",
-        "cut-off",
-        "--before",
-        &now_before(&fresh),
-        "--json",
-    ]);
+    // The verifier gives nothing back to life before it has proof that the log begins anew.
+    wait::until("so are its tokens", || async {
+        verifier.verify(&again.access_token).is_ok().then_some(())
+    })
+    .await;
+    let cut = app.run(&["session", "cut-off", "--before", "now", "--json"]);
     assert_eq!(cut.code, 0, "{}", cut.err);
-    wait::until("the server has heard of the cut-off", || async {
+    wait::until("the session cannot go on", || async {
         let refused = app.refresh(&phone, &again.refresh_token, &[]).await;
         (refused.status == 400).then_some(())
     })
@@ -289,16 +292,15 @@ async fn a_restored_backup_begins_a_new_epoch_and_a_cut_off_ends_what_it_brought
     let settled = app.revoke(&phone, "tsr1_unknown").await;
     assert!(seq(&settled).epoch > before.epoch, "no number comes twice");
     heard(&verifier, &settled).await;
+    assert!(
+        is_dead(&verifier, &again.access_token),
+        "nor can what it got before"
+    );
+    let fresh = app.login(&phone, &ada).await;
+    verifier
+        .verify(&fresh.access_token)
+        .expect("whoever signs in anew goes on");
     stop(&mut app).await;
-}
-
-/// The second in which a session began: what came before it is cut off.
-fn now_before(tokens: &Tokens) -> String {
-    let claims = crate::harness::login::claims(&tokens.access_token);
-    let at = claims["auth_time"].as_i64().unwrap();
-    chrono::DateTime::from_timestamp(at, 0)
-        .unwrap()
-        .to_rfc3339()
 }
 
 async fn stop(app: &mut TestApp) {
@@ -346,4 +348,94 @@ async fn a_verifier_that_is_cut_off_does_what_its_policy_says() {
         lenient.verify(&token).is_ok(),
         "goes on until the token expires"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_cannot_reach_its_database_does_not_say_that_nothing_is_missing() {
+    let Some(database) = Database::postgres().await else {
+        return;
+    };
+    let (database, cable) = behind_a_cable(database).await;
+    let app = TestApp::start(&database).await;
+    let client = app.orders().await;
+    let verifier = verifier(&app, Freshness::Strict).await;
+    let token = app.access_token(&client).await;
+    verifier.verify(&token).unwrap();
+    let cut_at = std::time::Instant::now();
+    cable.expect("PostgreSQL is behind one").cut();
+    wait::until(
+        "the verifier is stale, although its stream is open",
+        || async { matches!(verifier.verify(&token), Err(Reject::RevocationStale)).then_some(()) },
+    )
+    .await;
+    // A second until the replica stops, two until the verifier minds.
+    assert!(
+        cut_at.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        cut_at.elapsed()
+    );
+    assert_eq!(
+        app.get("/healthz").await.status,
+        200,
+        "the service itself is there"
+    );
+}
+
+#[test]
+fn the_demo_tells_the_whole_story_with_its_timings() {
+    let said = run(&mut tokensmith(&["demo"]));
+    assert_eq!(said.code, 0, "{}", said.err);
+    for line in [
+        "without a network call",
+        "the very same refresh token",
+        "refused, and the session",
+        "all five devices",
+    ] {
+        assert!(said.out.contains(line), "{line} is missing:\n{}", said.out);
+    }
+    let said = run(&mut tokensmith(&["demo", "--json"]));
+    let steps: Value = serde_json::from_str(&said.out).unwrap();
+    let steps = steps.as_array().unwrap();
+    assert_eq!(steps.len(), 13);
+    for step in steps {
+        assert!(step["took_microseconds"].as_f64().unwrap() > 0.0, "{step}");
+    }
+    let heard = steps
+        .iter()
+        .filter(|step| step["revocation_seq"].is_string())
+        .count();
+    assert_eq!(heard, 3, "a logout, a theft, everything");
+}
+
+on_every_database! {
+    async fn a_token_that_was_got_after_the_instant_of_a_cut_off_dies_with_its_session(database) {
+        let app = TestApp::start(&database).await;
+        let (phone, ada) = (app.phone().await, app.user("ada").await);
+        let verifier = verifier(&app, Freshness::Strict).await;
+        let before = app.login(&phone, &ada).await;
+        // The second after the one in which the session began.
+        let instant = issued_at(&before) + 1;
+        let during = wait::until("a token of a later second", || async {
+            let tokens = Tokens::of(&app.refresh(&phone, &before.refresh_token, &[]).await);
+            (issued_at(&tokens) > instant + 1).then_some(tokens)
+        })
+        .await;
+        let after = app.login(&phone, &ada).await;
+        let instant = chrono::DateTime::from_timestamp(instant, 0).unwrap().to_rfc3339();
+        let cut = app.run(&["session", "cut-off", "--before", &instant]);
+        assert_eq!(cut.code, 0, "{}", cut.err);
+        let settled = app.revoke(&phone, "tsr1_unknown").await;
+        heard(&verifier, &settled).await;
+        assert!(is_dead(&verifier, &before.access_token), "issued before");
+        assert!(is_dead(&verifier, &during.access_token), "of a session from before");
+        verifier.verify(&after.access_token).expect("whoever signed in after it goes on");
+        assert_eq!(app.refresh(&phone, &during.refresh_token, &[]).await.status, 400);
+        assert_eq!(app.refresh(&phone, &after.refresh_token, &[]).await.status, 200);
+    }
+}
+
+fn issued_at(tokens: &Tokens) -> i64 {
+    crate::harness::login::claims(&tokens.access_token)["iat"]
+        .as_i64()
+        .unwrap()
 }

@@ -8,12 +8,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::Value;
-use tokensmith_verify::revocation::Position;
 use tokensmith_verify::revocation::sse::Message;
+use tokensmith_verify::revocation::{Freshness, Position};
+use tokensmith_verify::{Reject, Verifier};
 
 use super::revocation_stream::{Reading, revoke_something};
 use crate::harness::app::free_port;
 use crate::harness::command::run;
+use crate::harness::revocation::position;
 use crate::harness::{Database, TestApp, tokensmith, wait};
 
 /// A relay, killed when it is dropped.
@@ -200,4 +202,40 @@ fn stands_at(jws: &str) -> Position {
         epoch: claims["epoch"].as_u64().unwrap(),
         seq: claims["seq"].as_u64().unwrap(),
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_verifier_behind_a_relay_honours_a_logout_and_is_stale_without_the_upstream() {
+    let database = Database::sqlite();
+    let mut app = TestApp::start(&database).await;
+    let (phone, ada) = (app.phone().await, app.user("ada").await);
+    let relay = Relay::of(&app.address, &database);
+    relay.wait_until_ready().await;
+    let verifier = Verifier::discover(&app.issuer)
+        .audience("https://api.example.com")
+        .revocation(Freshness::Strict)
+        .revocation_from(&relay.address)
+        .connect()
+        .await
+        .unwrap();
+    let (lost, kept) = (app.login(&phone, &ada).await, app.login(&phone, &ada).await);
+    verifier.verify(&lost.access_token).unwrap();
+    let answer = app.revoke(&phone, &lost.refresh_token).await;
+    let reader = verifier.revocation().unwrap();
+    let reached = reader.reached(position(&answer.headers));
+    tokio::time::timeout(Duration::from_secs(10), reached)
+        .await
+        .expect("the verifier follows");
+    assert_eq!(
+        verifier.verify(&lost.access_token).unwrap_err(),
+        Reject::Revoked
+    );
+    verifier.verify(&kept.access_token).unwrap();
+    app.signal("KILL");
+    app.exit().await;
+    wait::until("the verifier is stale", || async {
+        let verdict = verifier.verify(&kept.access_token);
+        matches!(verdict, Err(Reject::RevocationStale)).then_some(())
+    })
+    .await;
 }

@@ -140,7 +140,11 @@ on_every_database! {
         let id = "orders".parse().unwrap();
         let set = async |enabled, now| {
             let record = record_at(now);
-            store.set_client_enabled(&id, enabled, &record).await.unwrap()
+            if enabled {
+                store.enable_client(&id, &[], &record).await.unwrap()
+            } else {
+                store.disable_client(&id, &record).await.unwrap()
+            }
         };
         assert_eq!(set(false, at(5)).await, ClientChange::Changed);
         assert_eq!(set(false, at(9)).await, ClientChange::Unchanged);
@@ -149,7 +153,7 @@ on_every_database! {
         assert_eq!(set(true, at(9)).await, ClientChange::Changed);
         assert_eq!(set(true, at(9)).await, ClientChange::Unchanged);
         let nobody = "nobody".parse().unwrap();
-        let change = store.set_client_enabled(&nobody, true, &record(0)).await.unwrap();
+        let change = store.enable_client(&nobody, &[], &record(0)).await.unwrap();
         assert_eq!(change, ClientChange::NoSuchClient);
     }
 }
@@ -205,7 +209,7 @@ on_every_database! {
         assert_eq!(names(&changes), ["a", "b"]);
         assert_eq!(seen, store.versions().await.unwrap().clients);
 
-        store.set_client_enabled(&"a".parse().unwrap(), false, &record(1)).await.unwrap();
+        store.disable_client(&"a".parse().unwrap(), &record(1)).await.unwrap();
         store.delete_client(&"b".parse().unwrap(), &record(1)).await.unwrap();
         let (first, seen) = store.clients_changed_since(seen, 1).await.unwrap();
         assert_eq!(names(&first), ["a"], "pages are complete up to the version they name");

@@ -9,7 +9,8 @@ use tokensmith::domain::id::{SessionId, UserId};
 use tokensmith::domain::issuer::Issuer;
 use tokensmith::domain::ports::{ClientChange, NewClient, NewSecret, SecretRotationOrder, Store};
 use tokensmith::domain::revocation::{
-    Batch, CutOff, CutOffScope, LogEnd, LogTerms, MOST_IN_A_BATCH, Revocation, StatusIndex,
+    Batch, CutOff, CutOffOrder, CutOffScope, LogEnd, LogTerms, MOST_IN_A_BATCH, Revocation,
+    StatusIndex,
 };
 use tokensmith::domain::session::EndReason;
 use tokensmith_verify::revocation::LIST_SIZE;
@@ -207,25 +208,25 @@ on_every_database! {
     async fn a_cut_off_ends_what_began_before_it_and_nothing_else(database) {
         let store = database.open().await;
         people(&*store, 1..=1).await;
-        let mut late = session(2, 1);
-        late.terms.authentication.at = at(50);
         store.enter_log(at(0)).await.unwrap();
-        let cut = CutOff::of_client("phone".parse().unwrap(), at(10));
-        store.cut_off(&cut, at(10), &record(11)).await.unwrap();
+        let client = |id: &str| CutOffScope::Client(id.parse().unwrap());
+        let order = |id, seconds| CutOffOrder::new(client(id), at(seconds), at(200));
+        store.cut_off(&order("phone", 10), &record(200)).await.unwrap();
         // An earlier one does not take it back.
-        let earlier = CutOff::of_client("phone".parse().unwrap(), at(-10));
-        store.cut_off(&earlier, at(-10), &record(12)).await.unwrap();
+        store.cut_off(&order("phone", -10), &record(200)).await.unwrap();
         assert_eq!(store.find_session(SessionId([1; 16])).await.unwrap(), None);
         assert!(store.list_sessions(UserId([1; 16]), at(20)).await.unwrap().is_empty());
-        let other = CutOff::of_client("tablet".parse().unwrap(), at(100));
-        store.cut_off(&other, at(100), &record(13)).await.unwrap();
+        store.cut_off(&order("tablet", 100), &record(200)).await.unwrap();
         let state = store.log_state().await.unwrap();
         let (batches, _) = number_all(&*store, state.end).await;
-        let scopes = what(&batches).into_iter().map(|one| match one {
+        // It may have got access tokens since the instant.
+        let bit = Revocation::Status(session(1, 1).terms.status);
+        assert_eq!(what(&batches).into_iter().filter(|one| *one == bit).count(), 1);
+        let scopes = what(&batches).into_iter().filter_map(|one| match one {
             Revocation::CutOff(CutOff { whose: CutOffScope::Client(client), not_before }) => {
-                (client.to_string(), not_before)
+                Some((client.to_string(), not_before))
             }
-            other => panic!("{other:?}"),
+            _ => None,
         });
         let seconds = |offset| at(offset).timestamp();
         let expected = [("phone", seconds(10)), ("phone", seconds(-10)), ("tablet", seconds(100))];
@@ -244,10 +245,10 @@ on_every_database! {
         end_one(&*store, 1).await;
         let (_, after) = number_all(&*store, start).await;
         end_one(&*store, 2).await;
-        store.sweep_revocations(at(5), 100).await.unwrap();
+        store.sweep_revocations(at(5), at(5), 100).await.unwrap();
         let count = async || store.numbered_revocations(&[], 10).await.unwrap().0.len();
         assert_eq!(count().await, 1, "it still counts");
-        store.sweep_revocations(at(6), 100).await.unwrap();
+        store.sweep_revocations(at(6), at(6), 100).await.unwrap();
         assert_eq!(count().await, 0);
         let (batches, _) = number_all(&*store, after).await;
         assert_eq!(batches.len(), 1, "whatever its age, it was never told");
@@ -260,8 +261,9 @@ on_every_database! {
         let start = store.enter_log(at(0)).await.unwrap().end;
         let all = u32::try_from(MOST_IN_A_BATCH).unwrap() + 7;
         for number in 0..all {
-            let cut = CutOff::of_client(format!("c{number}").parse().unwrap(), at(1));
-            store.cut_off(&cut, at(1), &record(1)).await.unwrap();
+            let whose = CutOffScope::Client(format!("c{number}").parse().unwrap());
+            let order = CutOffOrder::new(whose, at(1), at(1));
+            store.cut_off(&order, &record(1)).await.unwrap();
         }
         let (batches, end) = number_all(&*store, start).await;
         let sizes: Vec<_> = batches.iter().map(|batch| batch.revocations.len()).collect();
@@ -359,5 +361,56 @@ on_every_database! {
         }
         let (batches, _) = number_all(&*store, start).await;
         assert_eq!(what(&batches).len(), 40);
+    }
+}
+
+on_every_database! {
+    async fn a_cut_off_in_the_past_sets_the_bits_of_what_it_ends_and_one_of_now_need_not(database) {
+        let store = database.open().await;
+        people(&*store, 1..=2).await;
+        let start = store.enter_log(at(0)).await.unwrap().end;
+        let now = CutOffOrder::new(CutOffScope::Issuer, at(20), at(20));
+        store.cut_off(&now, &record(20)).await.unwrap();
+        let (batches, seen) = number_all(&*store, start).await;
+        assert_eq!(what(&batches), [Revocation::CutOff(now.cut_off)]);
+        let past = CutOffOrder::new(CutOffScope::Issuer, at(20), at(60));
+        store.cut_off(&past, &record(60)).await.unwrap();
+        let (batches, _) = number_all(&*store, seen).await;
+        let bits: BTreeSet<_> = what(&batches)
+            .into_iter()
+            .filter_map(|one| match one {
+                Revocation::Status(index) => Some(index),
+                Revocation::CutOff(_) | Revocation::ListOpened(_) => None,
+            })
+            .collect();
+        let of = |number| session(number, 1).terms.status;
+        assert_eq!(bits, [of(1), of(2)].into());
+        assert!(!store.rotate_session(&rotation(1)).await.unwrap(), "over, bit or no bit");
+    }
+}
+
+on_every_database! {
+    async fn a_client_that_is_enabled_again_has_new_bits(database) {
+        let store = database.open().await;
+        let start = store.enter_log(at(0)).await.unwrap().end;
+        let id = "orders".parse().unwrap();
+        let new = NewClient {
+            id: "orders".parse().unwrap(),
+            metadata: tokensmith::domain::client::ClientMetadata::default(),
+            secret: Some(secret(1)),
+        };
+        store.create_client(&new, &record(0)).await.unwrap();
+        let status = async || store.find_client(&id).await.unwrap().unwrap().secrets[0].status;
+        for (times, fresh) in [(1, 77), (2, 78)] {
+            let before = status().await;
+            store.disable_client(&id, &record(times * 10)).await.unwrap();
+            let fresh = StatusIndex::new(7, fresh);
+            store.enable_client(&id, &[fresh], &record(times * 10 + 1)).await.unwrap();
+            assert_eq!(status().await, fresh);
+            let (batches, _) = number_all(&*store, store.log_state().await.unwrap().end).await;
+            assert!(what(&batches).contains(&Revocation::Status(before)), "{before:?}");
+        }
+        let (all, _) = store.numbered_revocations(&[], 100).await.unwrap();
+        assert_eq!(all.len(), 4, "a bit and a watermark each time: {start:?}");
     }
 }

@@ -106,7 +106,7 @@ on_every_database! {
         assert!(dead.bits.is_empty());
         let watermark = only(&dead.watermarks);
         assert_eq!(watermark.scope, WatermarkScope::Client("phone".into()));
-        assert!((asked_at..=now() + 1).contains(&watermark.not_before));
+        assert!((asked_at..=now() + 2).contains(&watermark.not_before));
 
         assert!(!app.is_good(&api, &before.access_token).await);
         assert!(!app.is_good(&api, &account.access_token).await);
