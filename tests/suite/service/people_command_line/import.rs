@@ -141,14 +141,19 @@ on_every_database! {
             rows.map(|row| row.split_whitespace().nth(2).unwrap().to_owned()).collect()
         };
         let mut there = 0;
-        for arguments in [&["user", "import", "-"][..], &["user", "import", "-", "--resume"]] {
+        let half = lines.len() / 2;
+        for (arguments, fed) in [
+            (&["user", "import", "-"][..], half),
+            (&["user", "import", "-", "--resume"], lines.len()),
+        ] {
             let mut command = on(&database, arguments);
             command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
             let mut import = command.spawn().unwrap();
             let (mut pipe, lines) = (import.stdin.take().unwrap(), lines.clone());
-            // The last line does not come while the import lives, so it is never done too early.
+            // The rest, or at least the last line, does not come while the import lives, so it is never
+            // done too early, however fast the machine is.
             let feeder = std::thread::spawn(move || {
-                let last = lines.trim_end().rfind('\n').unwrap();
+                let last = lines[..fed].trim_end().rfind('\n').unwrap();
                 let fed = pipe.write_all(&lines.as_bytes()[..last]);
                 (pipe, fed)
             });
