@@ -264,6 +264,13 @@ pub(super) fn serve(
 pub(super) fn streams(settings: &Settings) -> StreamLimits {
     let connections = connections_per_worker(settings.workers) * settings.workers;
     let most = u32::try_from(connections / 4 * 3).unwrap_or(u32::MAX);
+    if most < settings.streams.total {
+        tracing::warn!(
+            wanted = settings.streams.total,
+            allowed = most,
+            "fewer revocation streams than revocation.max_streams: the limit of open files is too low"
+        );
+    }
     StreamLimits {
         total: settings.streams.total.min(most),
         ..settings.streams

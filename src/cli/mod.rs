@@ -24,7 +24,8 @@ use crate::admin::{AdminError, Administration};
 use crate::config::ConfigError;
 pub use settings_args::SettingsArgs;
 
-/// A stateless token service: RS256 access tokens, a published JWKS, offline verification.
+/// A stateless token service: RS256 access tokens, offline verification, and logout that every
+/// verifier honours within a second.
 #[derive(Parser)]
 #[command(name = "tokensmith", version, about, propagate_version = true)]
 struct Arguments {

@@ -1,7 +1,10 @@
 //! The endpoints of a relay: those of the service that readers of the revocation log use.
 
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::middleware::{Next, from_fn};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 
@@ -54,14 +57,26 @@ pub fn mount(config: &mut web::ServiceConfig, endpoints: &RelayEndpoints) {
         .app_data(endpoints.relay.clone())
         .app_data(endpoints.metrics.clone())
         .app_data(endpoints.observer.clone())
-        .service(published("/revocation/snapshot", snapshot))
-        .service(published("/status-lists", lists))
-        .service(published("/status-lists/{number}", list))
+        .service(published("/revocation/snapshot", snapshot).wrap(from_fn(readable_by_all)))
+        .service(published("/status-lists", lists).wrap(from_fn(readable_by_all)))
+        .service(published("/status-lists/{number}", list).wrap(from_fn(readable_by_all)))
         .service(readable("/healthz", healthz))
         .service(readable("/readyz", readyz))
         .service(readable("/metrics", expose))
         .configure(|config| mount_feed(config, &endpoints.feed))
         .default_service(web::to(not_found));
+}
+
+/// What a page of another origin must be able to read of a public document is also that there is
+/// none: without this header a browser shows it a failure of the network.
+async fn readable_by_all<B: MessageBody>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, actix_web::Error> {
+    let mut response = next.call(request).await?;
+    let (name, any) = ANY_ORIGIN;
+    response.headers_mut().insert(name, any);
+    Ok(response)
 }
 
 async fn snapshot(relay: web::Data<Relay>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
@@ -106,8 +121,6 @@ fn answer(
         HttpResponse::Ok().body(document.body.clone())
     };
     let headers = response.headers_mut();
-    let (name, any) = ANY_ORIGIN;
-    headers.insert(name, any);
     headers.insert(
         header::ACCESS_CONTROL_EXPOSE_HEADERS,
         HeaderValue::from_static("ETag"),

@@ -10,16 +10,16 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use futures_util::future::Either;
 use futures_util::stream::{self, Stream};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokensmith_verify::revocation::{Position, sse};
 use tokio::time::Instant;
 
 use super::client_address::client_address;
-use super::error::ApiError;
+use super::error::{ApiError, Outcome};
 use super::observe::{Routine, Waited};
 use super::stream_limits::{Full, Place, Places, StreamLimits};
 use crate::domain::network::Networks;
-use crate::revocation::{Feed, Reader, Unreadable};
+use crate::revocation::{Behind, Feed, Reader, Unreadable};
 use crate::telemetry::metrics::FeedMetrics;
 
 /// WHATWG HTML §9.2.4.
@@ -139,13 +139,38 @@ pub(super) async fn changes(
     let wait = Duration::from_secs(query.wait.unwrap_or_default()).min(LONGEST_WAIT);
     let _place = feed.place(&request)?;
     let start = Instant::now();
-    let changes = feed.feed.changes(after, wait).await?;
-    let mut response = HttpResponse::Ok().insert_header(NOT_STORED).json(changes);
+    let mut response = match feed.feed.changes(after, wait).await {
+        Ok(changes) => HttpResponse::Ok().insert_header(NOT_STORED).json(changes),
+        Err(Unreadable::Behind(behind)) => return Ok(gone(&behind)),
+        Err(not_begun @ Unreadable::NotBegun(_)) => return Err(not_begun.into()),
+    };
     let mut extensions = response.extensions_mut();
     extensions.insert(Routine("/revocation/changes"));
     extensions.insert(Waited(start.elapsed()));
     drop(extensions);
     Ok(response)
+}
+
+/// The log does not go on from there. The same as `reset` of the stream: where it does go on from
+/// stands beside the error, for relays.
+fn gone(behind: &Behind) -> HttpResponse {
+    #[derive(Serialize)]
+    struct Reset {
+        error: &'static str,
+        error_description: String,
+        earliest: Position,
+    }
+    let error = "reset";
+    let mut response = HttpResponse::Gone().insert_header(NOT_STORED).json(Reset {
+        error,
+        error_description: behind.to_string(),
+        earliest: behind.earliest,
+    });
+    response.extensions_mut().insert(Outcome {
+        code: error,
+        cause: None,
+    });
+    response
 }
 
 /// A browser that asks beforehand whether it may.
@@ -172,4 +197,27 @@ fn position(text: &str) -> Result<Position, ApiError> {
         .map_err(|error: tokensmith_verify::revocation::InvalidPosition| {
             ApiError::Malformed(error.to_string().into())
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::body::to_bytes;
+
+    use super::*;
+
+    #[actix_web::test]
+    async fn whoever_polls_and_is_behind_learns_where_the_log_goes_on_from() {
+        let response = gone(&Behind {
+            reason: "behind",
+            earliest: Position { epoch: 7, seq: 4 },
+        });
+        assert_eq!(response.status(), 410);
+        let cache_control = response.headers().get(header::CACHE_CONTROL);
+        assert_eq!(cache_control, Some(&NOT_STORED.1));
+        let body = to_bytes(response.into_body()).await.unwrap();
+        assert_eq!(
+            body,
+            r#"{"error":"reset","error_description":"the log cannot be read from there (behind): take a new snapshot","earliest":"7.4"}"#
+        );
+    }
 }

@@ -57,12 +57,24 @@ pub struct RelayedDocument {
     /// `Age` as it came.
     age: Duration,
     fetched_at: Instant,
+    claims: Claims,
+}
+
+/// What a signed document says of itself. Not verified, because a relay has no use for the truth:
+/// it decides only how long a document is kept, and which lists are asked for. Who could give a
+/// wrong one, the upstream, could as well give no document at all.
+#[derive(Debug, Default, Deserialize)]
+struct Claims {
+    epoch: Option<u64>,
+    /// In a snapshot: how many lists there are.
+    announced: Option<u32>,
 }
 
 /// The documents that have been fetched.
 pub struct RelayedDocuments {
     upstream: Arc<Upstream>,
     kept: Mutex<Kept>,
+    /// For status lists. The others are one of a kind, and are not to wait for lists.
     fetching: Semaphore,
 }
 
@@ -70,6 +82,8 @@ struct Kept {
     slots: HashMap<Wanted, Arc<Slot>>,
     /// Documents of epochs before this one are not kept.
     least_epoch: u64,
+    /// How many lists there are at least, as snapshots have said: numbers only ever grow.
+    announced: u32,
 }
 
 /// Held while it is being filled, so that whoever wants the same waits for that.
@@ -97,17 +111,28 @@ impl RelayedDocument {
         max_age.saturating_sub(self.age).clamp(YOUNGEST, OLDEST)
     }
 
-    /// The epoch that a signed document says it is of. Not verified: it only decides how long the
-    /// document is kept, and the upstream could as well give another one.
-    fn epoch(&self) -> Option<u64> {
-        #[derive(Deserialize)]
-        struct Claims {
-            epoch: u64,
+    /// There is no such document.
+    fn missing() -> Self {
+        Self {
+            status: StatusCode::NOT_FOUND.as_u16(),
+            content_type: None,
+            etag: None,
+            cache_control: None,
+            body: Bytes::new(),
+            age: Duration::ZERO,
+            fetched_at: Instant::now(),
+            claims: Claims::default(),
         }
-        let jws = std::str::from_utf8(&self.body).ok()?;
-        let claims = URL_SAFE_NO_PAD.decode(jws.split('.').nth(1)?).ok()?;
-        let claims: Claims = serde_json::from_slice(&claims).ok()?;
-        Some(claims.epoch)
+    }
+}
+
+impl Claims {
+    /// Those of a JWS; none of anything else.
+    fn of(body: &[u8]) -> Self {
+        let jws = std::str::from_utf8(body).ok();
+        let claims = jws.and_then(|jws| URL_SAFE_NO_PAD.decode(jws.split('.').nth(1)?).ok());
+        let claims = claims.and_then(|claims| serde_json::from_slice(&claims).ok());
+        claims.unwrap_or_default()
     }
 }
 
@@ -118,6 +143,7 @@ impl RelayedDocuments {
             kept: Mutex::new(Kept {
                 slots: HashMap::new(),
                 least_epoch: 0,
+                announced: 0,
             }),
             fetching: Semaphore::new(AT_ONCE),
         }
@@ -128,6 +154,26 @@ impl RelayedDocuments {
     /// # Errors
     /// When the upstream does not give it. It is not asked again for a second.
     pub async fn get(&self, wanted: Wanted) -> Result<Arc<RelayedDocument>, UpstreamFailed> {
+        if let Wanted::List(number) = wanted
+            && !self.exists(number).await?
+        {
+            return Ok(Arc::new(RelayedDocument::missing()));
+        }
+        self.find_or_fetch(wanted).await
+    }
+
+    /// Whether there is a list of this number. Numbers without a list are without end, and nothing is
+    /// kept of them: asked for, each would be a request to the upstream. So the snapshot says which
+    /// there are, and that is one request a second at the most.
+    async fn exists(&self, number: u32) -> Result<bool, UpstreamFailed> {
+        if number < self.kept().announced {
+            return Ok(true);
+        }
+        let snapshot = self.find_or_fetch(Wanted::Snapshot).await?;
+        Ok(number < snapshot.claims.announced.unwrap_or_default())
+    }
+
+    async fn find_or_fetch(&self, wanted: Wanted) -> Result<Arc<RelayedDocument>, UpstreamFailed> {
         let slot = self.slot(wanted);
         let mut filling = slot.lock().await;
         if let Some(filling) = &*filling
@@ -151,6 +197,8 @@ impl RelayedDocuments {
     pub(super) fn forget_before(&self, epoch: u64) {
         let mut kept = self.kept();
         kept.least_epoch = epoch;
+        // Of a backup that was restored there may be fewer.
+        kept.announced = 0;
         // A fetch that is under way fills a slot that nobody finds any more.
         kept.slots.clear();
     }
@@ -187,16 +235,22 @@ impl RelayedDocuments {
         // From a replica of the upstream that has not heard of the new epoch yet. Kept, it would send
         // every reader in circles as long as it lasts.
         if document
-            .epoch()
+            .claims
+            .epoch
             .is_some_and(|epoch| epoch < kept.least_epoch)
         {
             return Duration::ZERO;
         }
+        let announced = document.claims.announced.unwrap_or_default();
+        kept.announced = kept.announced.max(announced);
         document.keep_for()
     }
 
     async fn fetch(&self, wanted: Wanted) -> Result<RelayedDocument, UpstreamFailed> {
-        let _one_of_few = self.fetching.acquire().await;
+        let _one_of_few = match wanted {
+            Wanted::List(_) => Some(self.fetching.acquire().await),
+            Wanted::Snapshot | Wanted::Lists => None,
+        };
         // Not compressed: the readers are near, and what is signed is compressed already.
         let response = self
             .upstream
@@ -210,12 +264,14 @@ impl RelayedDocuments {
         }
         let headers = response.headers().clone();
         let age = text(&headers, AGE).and_then(|age| age.parse().ok());
+        let body = read(response).await?;
         Ok(RelayedDocument {
             status: status.as_u16(),
             content_type: text(&headers, CONTENT_TYPE),
             etag: text(&headers, ETAG),
             cache_control: text(&headers, CACHE_CONTROL),
-            body: read(response).await?,
+            claims: Claims::of(&body),
+            body,
             age: age.map_or(Duration::ZERO, Duration::from_secs),
             fetched_at: Instant::now(),
         })

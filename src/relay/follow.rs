@@ -3,6 +3,7 @@
 //! Nothing is verified but that no number is missing: for readers to go on from here, each event has
 //! to follow the one before. Whatever else is wrong they notice by themselves.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
@@ -58,6 +59,7 @@ impl Relay {
             match over {
                 Over::Reset(at) => tracing::info!(%at, "the log of revocations begins anew"),
                 over if failures == 0 => {
+                    self.is_lost.store(true, Ordering::Relaxed);
                     tracing::warn!(cause = %over, "lost the upstream; trying again");
                 }
                 over => tracing::debug!(cause = %over, "the upstream is still away"),
@@ -139,6 +141,9 @@ impl Relay {
                     self.feed.publish(&std::mem::take(&mut frames));
                     self.feed.beat(&signed);
                     *has_beaten = true;
+                    if self.is_lost.swap(false, Ordering::Relaxed) {
+                        tracing::info!("the upstream is back");
+                    }
                 }
                 Message::Reset(_) => return Err(Over::NoBeginning),
             }

@@ -8,6 +8,7 @@ mod follow;
 mod upstream;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::domain::ports::Entropy;
@@ -27,6 +28,8 @@ pub struct Relay {
     pub documents: RelayedDocuments,
     upstream: Arc<Upstream>,
     entropy: Arc<dyn Entropy>,
+    /// Whether it was said that the upstream is away.
+    is_lost: AtomicBool,
 }
 
 impl Relay {
@@ -39,6 +42,7 @@ impl Relay {
             documents: RelayedDocuments::new(Arc::clone(&upstream)),
             upstream,
             entropy,
+            is_lost: AtomicBool::default(),
         }
     }
 

@@ -130,6 +130,12 @@ fn document(epoch: u64) -> String {
     format!("e30.{claims}.AAAA")
 }
 
+/// A snapshot with so many lists that nobody has signed.
+fn snapshot(announced: u32) -> String {
+    let claims = format!("{{\"epoch\":{EPOCH},\"announced\":{announced}}}");
+    format!("e30.{}.AAAA", URL_SAFE_NO_PAD.encode(claims))
+}
+
 /// The next text for a reader.
 async fn read(reader: &mut Reader) -> String {
     let text = timeout(PATIENCE, reader.next())
@@ -295,6 +301,9 @@ async fn many_who_want_a_document_cause_one_request() {
                    cache-control: public, max-age=10\r\n";
     let (fetched, ()) = tokio::join!(futures_util::future::join_all(wanting), async {
         let asked = upstream.asked().await;
+        assert_eq!(asked.path(), "/revocation/snapshot");
+        asked.answer("200 OK", "", &snapshot(8)).await;
+        let asked = upstream.asked().await;
         assert_eq!(asked.path(), "/status-lists/7");
         asked.answer("200 OK", headers, "a.b.c").await;
     });
@@ -343,9 +352,76 @@ async fn an_upstream_that_fails_is_not_asked_by_everybody() {
 }
 
 #[tokio::test]
+async fn numbers_without_a_list_cost_the_upstream_one_snapshot() {
+    let upstream = FakeUpstream::start().await;
+    let relay = upstream.relay();
+    let headers = "cache-control: public, max-age=10\r\n";
+    let numbers = [9, 10, 4_711, u32::MAX];
+    let wanting = numbers.map(|number| relay.documents.get(Wanted::List(number)));
+    let (fetched, ()) = tokio::join!(futures_util::future::join_all(wanting), async {
+        let asked = upstream.asked().await;
+        assert_eq!(asked.path(), "/revocation/snapshot");
+        asked.answer("200 OK", headers, &snapshot(9)).await;
+    });
+    let statuses: Vec<_> = fetched.into_iter().map(|one| one.unwrap().status).collect();
+    assert_eq!(statuses, [404; 4]);
+    // One of those that there are is asked for without a further look.
+    let (fetched, ()) = tokio::join!(relay.documents.get(Wanted::List(8)), async {
+        let asked = upstream.asked().await;
+        assert_eq!(asked.path(), "/status-lists/8");
+        asked.answer("200 OK", headers, "a.b.c").await;
+    });
+    assert_eq!(fetched.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn the_snapshot_does_not_wait_for_lists() {
+    let upstream = FakeUpstream::start().await;
+    let relay = upstream.relay();
+    let first = async {
+        upstream
+            .asked()
+            .await
+            .answer("200 OK", "", &snapshot(100))
+            .await;
+    };
+    let (known, ()) = tokio::join!(relay.documents.get(Wanted::Snapshot), first);
+    known.unwrap();
+    let lists = (0..50).map(|number| relay.documents.get(Wanted::List(number)));
+    let lists = futures_util::future::join_all(lists);
+    let unanswered = async {
+        let mut asked = Vec::new();
+        while asked.len() < 16 {
+            asked.push(upstream.asked().await);
+        }
+        // What was kept is forgotten, and the next snapshot has to be fetched.
+        relay.documents.forget_before(EPOCH + 1);
+        let (fetched, ()) = tokio::join!(relay.documents.get(Wanted::Snapshot), async {
+            let asked = upstream.asked().await;
+            assert_eq!(asked.path(), "/revocation/snapshot");
+            asked.answer("200 OK", "", &snapshot(101)).await;
+        });
+        fetched.unwrap().status
+    };
+    tokio::select! {
+        _ = lists => panic!("nobody answers them"),
+        status = unanswered => assert_eq!(status, 200),
+    }
+}
+
+#[tokio::test]
 async fn a_list_that_there_is_not_takes_no_place() {
     let upstream = FakeUpstream::start().await;
     let relay = upstream.relay();
+    let first = async {
+        upstream
+            .asked()
+            .await
+            .answer("200 OK", "", &snapshot(10))
+            .await;
+    };
+    let (known, ()) = tokio::join!(relay.documents.get(Wanted::Snapshot), first);
+    known.unwrap();
     for _ in 0..2 {
         let (fetched, ()) = tokio::join!(relay.documents.get(Wanted::List(9)), async {
             upstream

@@ -86,7 +86,7 @@ impl Feed {
     pub fn restart(&self, at: Position) {
         let mut state = self.0.lock();
         state.log.restart(at);
-        self.0.metrics.reached(at.seq);
+        self.0.metrics.reached(at.epoch, at.seq);
         self.0.wake(&mut state);
     }
 
@@ -98,7 +98,7 @@ impl Feed {
         if added > 0 {
             self.0.metrics.published(added);
             if let Some(end) = state.log.position() {
-                self.0.metrics.reached(end.seq);
+                self.0.metrics.reached(end.epoch, end.seq);
             }
             self.0.wake(&mut state);
         }
@@ -109,6 +109,7 @@ impl Feed {
     pub fn beat(&self, signed: &str) {
         let mut state = self.0.lock();
         state.log.beat(signed);
+        self.0.metrics.beaten();
         self.0.wake(&mut state);
     }
 
@@ -174,11 +175,15 @@ impl Feed {
             // In vain is an answer, too.
             let _ready = timeout(wait, reader.ready()).await;
         }
-        let state = self.0.lock();
-        if let Some(place) = after {
-            state.log.refuse(place, "too_slow")?;
-        }
-        Ok(state.log.changes(after).ok_or(NotBegun)?)
+        let news = {
+            let state = self.0.lock();
+            if let Some(place) = after {
+                state.log.refuse(place, "too_slow")?;
+            }
+            state.log.news(after).ok_or(NotBegun)?
+        };
+        // Without the lock: every other reader waits for it, and so does whoever publishes.
+        Ok(news.into_changes())
     }
 }
 

@@ -144,6 +144,8 @@ pub struct FeedMetrics {
     streams: Gauge,
     resets: Family<ReasonLabels, Counter>,
     events: Counter,
+    heartbeats: Counter,
+    epoch: Gauge,
     seq: Gauge,
 }
 
@@ -163,6 +165,16 @@ impl FeedMetrics {
             "revocation_events",
             "Events of the revocation log that were handed to readers",
             self.events.clone(),
+        );
+        registry.register(
+            "revocation_heartbeats",
+            "Signed heartbeats of the revocation log that were handed to readers",
+            self.heartbeats.clone(),
+        );
+        registry.register(
+            "revocation_epoch",
+            "Epoch of the revocation log",
+            self.epoch.clone(),
         );
         registry.register(
             "revocation_seq",
@@ -191,8 +203,14 @@ impl FeedMetrics {
         self.events.inc_by(events);
     }
 
+    /// Counts a heartbeat.
+    pub fn beaten(&self) {
+        self.heartbeats.inc();
+    }
+
     /// Notes where the log stands.
-    pub fn reached(&self, seq: u64) {
+    pub fn reached(&self, epoch: u64, seq: u64) {
+        self.epoch.set(i64::try_from(epoch).unwrap_or(i64::MAX));
         self.seq.set(i64::try_from(seq).unwrap_or(i64::MAX));
     }
 }

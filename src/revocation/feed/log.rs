@@ -213,20 +213,20 @@ impl Log {
 
     /// What is new for a reader that polls; nothing but the heartbeat without a place. `None` before
     /// the first heartbeat.
-    pub(super) fn changes(&self, after: Option<Position>) -> Option<Changes> {
-        Some(Changes {
-            events: after.map_or_else(Vec::new, |place| self.events_after(place)),
+    pub(super) fn news(&self, after: Option<Position>) -> Option<News> {
+        Some(News {
+            texts: after.map_or_else(Vec::new, |place| self.texts_after(place)),
             heartbeat: self.heartbeat.as_ref()?.signed.clone(),
         })
     }
 
     /// The events after a place up to the heartbeat, where it is later, else to the end.
-    fn events_after(&self, place: Position) -> Vec<Frame> {
+    fn texts_after(&self, place: Position) -> Vec<Bytes> {
         let latest = self.heartbeat.as_ref();
         let up_to = latest
             .map(|latest| latest.seq)
             .filter(|seq| *seq > place.seq);
-        let mut events = Vec::new();
+        let mut texts = Vec::new();
         let mut size = 0;
         let mut number = place.seq;
         // A place in a later epoch is ahead of everything here.
@@ -237,9 +237,25 @@ impl Log {
             };
             size += text.len();
             number = end;
-            events.extend(frames(&text));
+            texts.push(text);
         }
-        events
+        texts
+    }
+}
+
+/// What a reader that polls gets, shared with the log: made under its lock, read outside it.
+pub(super) struct News {
+    texts: Vec<Bytes>,
+    heartbeat: String,
+}
+
+impl News {
+    /// As it is answered.
+    pub(super) fn into_changes(self) -> Changes {
+        Changes {
+            events: self.texts.iter().flat_map(|text| frames(text)).collect(),
+            heartbeat: self.heartbeat,
+        }
     }
 }
 

@@ -9,8 +9,8 @@ use tokio::task::{JoinError, JoinSet};
 
 use crate::clock::unix_now;
 use crate::jws::{Compact, DEFAULT_MAX_TOKEN_BYTES, verify_within};
-use crate::revocation::follower::{Anchor, MAX_LISTS};
-use crate::revocation::state::State;
+use crate::revocation::follower::Anchor;
+use crate::revocation::state::{MAX_LISTS, State};
 use crate::revocation::{
     BitList, HEARTBEAT_TYP, Heartbeat, InvalidStatusList, LIST_TYP, ListToken, ListUris,
     SNAPSHOT_TYP, Snapshot, Watermark, Watermarks, inflate,
@@ -52,8 +52,8 @@ pub enum RevocationError {
     /// The bits are not those of a list.
     #[error(transparent)]
     List(#[from] InvalidStatusList),
-    /// More lists than this library follows.
-    #[error("there are more than {MAX_LISTS} lists")]
+    /// More lists have a bit set than this library keeps.
+    #[error("more than {MAX_LISTS} lists have a bit set")]
     TooManyLists,
     /// The documents are of several epochs: a new one begins at this very moment.
     #[error("the documents are of several epochs")]
@@ -203,7 +203,7 @@ pub(super) async fn load(
         position: document.position(),
         chain: document.chain,
     };
-    let state = State::new(document.announced, document.watermarks.iter().cloned());
+    let mut state = State::new(document.announced, document.watermarks.iter().cloned());
     let mut waiting = numbers.into_iter();
     let mut fetches = JoinSet::new();
     loop {
@@ -241,7 +241,7 @@ pub(super) async fn load(
 }
 
 fn numbers(snapshot: &Snapshot, uris: &ListUris) -> Result<Vec<u32>, RevocationError> {
-    if snapshot.announced > MAX_LISTS {
+    if snapshot.lists.len() > MAX_LISTS {
         return Err(RevocationError::TooManyLists);
     }
     let number = |uri: &String| {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use flate2::read::GzDecoder;
 use reqwest::header::{
-    ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, HeaderMap, HeaderName,
+    ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, HeaderMap, HeaderName, RETRY_AFTER,
 };
 use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
 
@@ -101,8 +101,24 @@ impl Feed {
 fn require_ok(response: Response) -> Result<Response, FetchError> {
     match response.status() {
         StatusCode::OK => Ok(response),
-        status => Err(FetchError::Status(status.as_u16())),
+        status => Err(refused(status, response.headers())),
     }
+}
+
+fn refused(status: StatusCode, headers: &HeaderMap) -> FetchError {
+    let is_busy = [
+        StatusCode::TOO_MANY_REQUESTS,
+        StatusCode::SERVICE_UNAVAILABLE,
+    ]
+    .contains(&status);
+    // RFC 9110 §10.2.3: a date is allowed, too, but no server of ours sends one.
+    let seconds = headers.get(RETRY_AFTER).filter(|_| is_busy);
+    let seconds = seconds.and_then(|value| value.to_str().ok()?.parse().ok());
+    let status = status.as_u16();
+    seconds.map_or(FetchError::Status(status), |seconds| FetchError::Busy {
+        status,
+        retry_after: Duration::from_secs(seconds),
+    })
 }
 
 /// The text of an answer, at most `limit` bytes of it as sent and as unpacked.
@@ -139,8 +155,27 @@ mod tests {
 
     use flate2::Compression;
     use flate2::write::GzEncoder;
+    use reqwest::header::HeaderValue;
 
     use super::*;
+
+    #[test]
+    fn a_busy_server_says_when_to_come_again() {
+        let waits = |status, value| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, HeaderValue::from_static(value));
+            refused(status, &headers).retry_after()
+        };
+        let half_a_minute = Some(Duration::from_secs(30));
+        assert_eq!(waits(StatusCode::TOO_MANY_REQUESTS, "30"), half_a_minute);
+        assert_eq!(waits(StatusCode::SERVICE_UNAVAILABLE, "30"), half_a_minute);
+        assert_eq!(waits(StatusCode::NOT_FOUND, "30"), None);
+        for value in ["", "-1", "soon", "Fri, 31 Dec 1999 23:59:59 GMT"] {
+            assert_eq!(waits(StatusCode::TOO_MANY_REQUESTS, value), None, "{value}");
+        }
+        let status = refused(StatusCode::SERVICE_UNAVAILABLE, &HeaderMap::new());
+        assert!(matches!(status, FetchError::Status(503)));
+    }
 
     #[test]
     fn what_is_packed_is_unpacked_up_to_the_limit() {

@@ -16,7 +16,7 @@ use crate::clock::unix_now_millis;
 use crate::revocation::follower::{Beat, Follower, Resync, Step};
 use crate::revocation::pulse::Now;
 use crate::revocation::sse::{EventReader, MalformedStream, Message};
-use crate::revocation::state::{Change, State};
+use crate::revocation::state::{Change, State, TooManyLists};
 use crate::revocation::{Frame, Position, STALE_AFTER, Transport, Watermark, WatermarkScope};
 
 use super::FetchError;
@@ -132,7 +132,11 @@ impl Follow {
                     transport = Transport::Stream;
                     self.reader.count_reconnect();
                     self.tell(&end);
-                    sleep(self.backoff.next_pause()).await;
+                    let retry_after = match &end {
+                        End::Failed(error) => error.retry_after(),
+                        _ => None,
+                    };
+                    sleep(self.backoff.next_pause_after(retry_after)).await;
                 }
             }
         }
@@ -143,7 +147,6 @@ impl Follow {
         let after = self.follower.position();
         let mut response = match timeout_at(deadline, self.feed.stream(after)).await {
             Err(_) => return End::Silent(0),
-            Ok(Err(FetchError::Status(410))) => return End::Resync(Resync::Reset),
             Ok(Err(error)) => return End::Failed(error),
             Ok(Ok(response)) => response,
         };
@@ -167,7 +170,7 @@ impl Follow {
                 heartbeats += u32::from(matches!(message, Message::Heartbeat(_)));
                 match self.take(message) {
                     Flow::GoOn => {}
-                    Flow::Fresh(at) => deadline = deadline.max(self.stale_at(at)),
+                    Flow::Fresh(at) => deadline = deadline.max(Self::stale_at(at)),
                     Flow::Resync(reason) => return End::Resync(reason),
                 }
             }
@@ -235,9 +238,11 @@ impl Follow {
             Step::Ignore => Flow::GoOn,
             Step::Resync(reason) => Flow::Resync(reason),
             Step::Apply(change) => {
-                self.reader.apply(&change);
-                if let Some(rebuild) = &mut self.rebuild {
-                    rebuild.state.apply(&change);
+                let known = self.reader.apply(&change);
+                let rebuilt = self.rebuild.as_mut();
+                let rebuilt = rebuilt.map_or(Ok(()), |rebuild| rebuild.state.apply(&change));
+                if let Err(TooManyLists) = known.and(rebuilt) {
+                    return Flow::Resync(Resync::TooManyLists);
                 }
                 self.reader.progress().advance(self.follower.position());
                 if let Change::CutOff(Watermark {
@@ -263,7 +268,7 @@ impl Follow {
         };
         let now = Now {
             wall: unix_now_millis(),
-            monotonic: self.reader.monotonic(),
+            monotonic: RevocationReader::monotonic(),
         };
         match self.follower.heartbeat(&signed.kid, &signed.document, now) {
             Beat::Ignore => Flow::GoOn,
@@ -298,8 +303,8 @@ impl Follow {
     }
 
     /// When the knowledge of that instant will be too old.
-    fn stale_at(&self, at: Duration) -> Instant {
-        let left = (at + STALE_AFTER).saturating_sub(self.reader.monotonic());
+    fn stale_at(at: Duration) -> Instant {
+        let left = (at + STALE_AFTER).saturating_sub(RevocationReader::monotonic());
         Instant::now() + left
     }
 
@@ -311,12 +316,19 @@ impl Follow {
             "a new snapshot of revocations is needed"
         );
         self.reader.count_resync();
-        let settled_at = self.reader.monotonic() + SETTLING;
+        let settled_at = RevocationReader::monotonic() + SETTLING;
+        let mut retry_after = None;
         loop {
-            sleep(self.backoff.next_pause()).await;
+            sleep(self.backoff.next_pause_after(retry_after)).await;
             match self.load_again().await {
                 Ok(loaded) => return self.restart(loaded, settled_at),
-                Err(error) => self.warn_when_stale(&error),
+                Err(error) => {
+                    self.warn_when_stale(&error);
+                    retry_after = match &error {
+                        RevocationError::Fetch(error) => error.retry_after(),
+                        _ => None,
+                    };
+                }
             }
         }
     }
@@ -333,12 +345,17 @@ impl Follow {
 
     fn restart(&mut self, loaded: Loaded, settled_at: Duration) {
         let Loaded {
-            state,
+            mut state,
             anchor,
             announced,
             watermarks,
         } = loaded;
         self.follower.stand_at(anchor, announced, &watermarks);
+        // A snapshot may have forgotten a key that was cut off, such as one of a restored backup. Its
+        // tokens stay dead as its documents do.
+        for mark in self.follower.distrusted() {
+            state.raise(mark);
+        }
         self.reader.unite(&state);
         let from = self.reader.position();
         self.reader.progress().advance(anchor.position);

@@ -105,12 +105,30 @@ pub enum FetchError {
     /// An answer other than 200. Redirects are not followed.
     #[error("the answer was {0}")]
     Status(u16),
+    /// 429 or 503, with word when to come again (RFC 9110 §10.2.3).
+    #[error("the answer was {status}: come again in {} s", retry_after.as_secs())]
+    Busy {
+        /// 429 or 503.
+        status: u16,
+        /// `Retry-After`.
+        retry_after: Duration,
+    },
     /// More bytes than such a document has.
     #[error("the answer is larger than {0} bytes")]
     TooLarge(usize),
     /// Not a JWKS.
     #[error(transparent)]
     KeySet(#[from] KeySetError),
+}
+
+impl FetchError {
+    /// How long the server asks to be left alone.
+    pub(crate) const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Busy { retry_after, .. } => Some(*retry_after),
+            _ => None,
+        }
+    }
 }
 
 /// What runs behind a verifier; dropping it stops everything.

@@ -13,8 +13,6 @@ use super::{
     Watermarks,
 };
 
-/// Lists that a reader follows: 2^32 sessions at once, and 512 MiB if every list has a bit set.
-pub(crate) const MAX_LISTS: u32 = 4_096;
 /// Data of events that no heartbeat has confirmed yet. A server confirms twice a second; without a
 /// bound, somebody in between could fill the reader's memory with what nobody signed.
 const MAX_UNCONFIRMED_BYTES: usize = 64 << 20;
@@ -63,6 +61,9 @@ pub(crate) enum Resync {
     AheadOfLog,
     /// More events than a server leaves without a heartbeat.
     Unconfirmed,
+    /// More lists have a bit set than are kept. Bits of expired tokens stay until a resync, so a new
+    /// snapshot has fewer.
+    TooManyLists,
     /// The server says so.
     Reset,
     /// A token names a list that has not been announced.
@@ -122,6 +123,11 @@ impl Follower {
     /// Whether nothing that this key signed at that instant (Unix seconds) is believed.
     pub(crate) fn distrusts(&self, kid: &str, signed_at: i64) -> bool {
         signed_at < self.distrusted.not_before_of_key(kid)
+    }
+
+    /// The cut-offs of keys that signed documents have vouched for since the beginning.
+    pub(crate) fn distrusted(&self) -> impl Iterator<Item = Watermark> {
+        self.distrusted.iter()
     }
 
     /// Takes in an event.
@@ -231,11 +237,10 @@ impl Follower {
             Event::List(list) => {
                 let number = self.uris.number(&list.uri)?;
                 // One below was in the snapshot already; one above means that another was missed.
-                let is_next = number <= self.announced && number < MAX_LISTS;
-                if !is_next || list.size != LIST_SIZE {
+                if number > self.announced || list.size != LIST_SIZE {
                     return None;
                 }
-                self.announced = self.announced.max(number + 1);
+                self.announced = self.announced.max(number.checked_add(1)?);
                 Some(Change::Open(number))
             }
         }

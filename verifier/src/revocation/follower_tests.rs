@@ -251,15 +251,18 @@ fn an_event_that_is_not_understood_is_not_skipped() {
 }
 
 #[test]
-fn lists_are_opened_in_order_and_bounded() {
+fn lists_are_opened_in_order_however_many_there_were() {
     let (mut log, mut follower) = Log::begin();
-    follower.stand_at(log.stand, MAX_LISTS - 1, &[]);
+    follower.stand_at(log.stand, u32::MAX - 1, &[]);
     let again = log.append(&open(0));
     assert_eq!(follower.frame(&again), Step::Apply(Change::Open(0)));
-    let last = log.append(&open(MAX_LISTS - 1));
+    let last = log.append(&open(u32::MAX - 1));
     assert!(matches!(follower.frame(&last), Step::Apply(_)));
-    let beyond = log.append(&open(MAX_LISTS));
+    let beyond = log.append(&open(u32::MAX));
     assert_eq!(follower.frame(&beyond), Step::Resync(Resync::UnknownEvent));
+    let (mut log, mut follower) = Log::begin();
+    let skipped = log.append(&open(2));
+    assert_eq!(follower.frame(&skipped), Step::Resync(Resync::UnknownEvent));
 }
 
 #[test]

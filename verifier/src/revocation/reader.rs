@@ -2,19 +2,20 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 
 use super::progress::Progress;
-use super::state::{BitStatus, Change, State};
+use super::state::{BitStatus, Change, State, TooManyLists};
 use super::watch::{Callback, Registration, Registry, Watched};
 use super::{ListUris, Position, RevocationStats, Transport};
+use crate::clock::{coarse_monotonic_nanos, monotonic_nanos};
 use crate::{Claims, Freshness, Reject, Status};
 
 /// The shortest time between two resyncs that tokens with an unknown list cause.
 const ASK_COOLDOWN: Duration = Duration::from_secs(5);
-/// Instants are counted from so long before the reader began, so that zero means never.
+/// Instants are counted from so long before the clock began, so that zero means never.
 const HEADROOM: Duration = Duration::from_hours(24);
 
 /// What is known of revocations, and how far it goes.
@@ -28,8 +29,7 @@ pub struct RevocationReader {
     state: ArcSwapOption<State>,
     /// Held while `state` changes.
     writing: Mutex<()>,
-    began: Instant,
-    /// Of the last good heartbeat: nanoseconds since `began` − [`HEADROOM`]; 0 for never.
+    /// Of the last good heartbeat: nanoseconds of the monotonic clock and [`HEADROOM`]; 0 for never.
     good_at: AtomicU64,
     progress: Progress,
     registry: Arc<Registry>,
@@ -47,7 +47,6 @@ impl RevocationReader {
             uris: list_uris(issuer),
             state: ArcSwapOption::empty(),
             writing: Mutex::default(),
-            began: Instant::now(),
             good_at: AtomicU64::new(0),
             progress: Progress::default(),
             registry: Arc::default(),
@@ -93,7 +92,9 @@ impl RevocationReader {
     fn staleness_nanos(&self) -> Option<u64> {
         match self.good_at.load(Ordering::Acquire) {
             0 => None,
-            good_at => Some(self.now_nanos().saturating_sub(good_at)),
+            // Every token asks, so it has to be cheap; a tick is nothing beside two seconds. One
+            // that came since the tick is not old at all.
+            good_at => Some(with_headroom(coarse_monotonic_nanos()).saturating_sub(good_at)),
         }
     }
 
@@ -109,7 +110,7 @@ impl RevocationReader {
             confirmed: self.progress.confirmed(),
             staleness: self.staleness(),
             is_ready,
-            lists: state.announced(),
+            lists: state.announced() as usize,
             revoked: state.with_bits().map(super::BitList::count).sum(),
             bytes: state.with_bits().count() * super::LIST_BYTES,
             watermarks: state.watermarks().len(),
@@ -161,7 +162,7 @@ impl RevocationReader {
     /// Notes that a token names a list that was not announced. The answer to it costs the issuer a
     /// snapshot, so it is given once in a while, whatever tokens arrive.
     pub(crate) fn ask_for_resync(&self) {
-        let (now, asked_at) = (self.now_nanos(), self.asked_at.load(Ordering::Relaxed));
+        let (now, asked_at) = (now_nanos(), self.asked_at.load(Ordering::Relaxed));
         if asked_at != 0 && now.saturating_sub(asked_at) < nanos(ASK_COOLDOWN) {
             return;
         }
@@ -200,18 +201,28 @@ impl RevocationReader {
     }
 
     /// Applies one event at once.
-    pub(crate) fn apply(&self, change: &Change) {
+    pub(crate) fn apply(&self, change: &Change) -> Result<(), TooManyLists> {
         if let Change::Revoke { list, idx } = change {
-            {
-                let _writing = self.writing();
-                if let Some(state) = self.state.load().as_ref() {
-                    state.set(*list, idx);
-                }
-            }
+            self.revoke(*list, idx)?;
             self.registry.bits_were_set(*list, idx);
-        } else {
-            self.change(|state| state.apply(change));
+            return Ok(());
         }
+        self.change(|state| state.apply(change))
+    }
+
+    fn revoke(&self, list: u32, idx: &[u32]) -> Result<(), TooManyLists> {
+        let _writing = self.writing();
+        let known = self.state.load();
+        let Some(known) = known.as_ref() else {
+            return Ok(());
+        };
+        if known.set_in_place(list, idx) {
+            return Ok(());
+        }
+        let mut state = State::clone(known);
+        state.set(list, idx)?;
+        self.state.store(Some(Arc::new(state)));
+        Ok(())
     }
 
     /// Knows from here on exactly this.
@@ -219,17 +230,18 @@ impl RevocationReader {
         self.change(|known| *known = state);
     }
 
-    fn change(&self, change: impl FnOnce(&mut State)) {
-        let state = {
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let (state, outcome) = {
             let _writing = self.writing();
             let mut state = self.state.load().as_deref().cloned().unwrap_or_default();
-            change(&mut state);
+            let outcome = change(&mut state);
             let state = Arc::new(state);
             self.state.store(Some(Arc::clone(&state)));
-            state
+            (state, outcome)
         };
         // Callbacks run without the lock, because they may do anything.
         self.registry.state_has_changed(&state);
+        outcome
     }
 
     fn writing(&self) -> MutexGuard<'_, ()> {
@@ -238,10 +250,6 @@ impl RevocationReader {
 
     pub(crate) const fn progress(&self) -> &Progress {
         &self.progress
-    }
-
-    fn now_nanos(&self) -> u64 {
-        nanos(self.began.elapsed()).saturating_add(nanos(HEADROOM))
     }
 }
 
@@ -263,8 +271,8 @@ impl RevocationReader {
     }
 
     /// Time since some instant, on a clock that never jumps.
-    pub(crate) fn monotonic(&self) -> Duration {
-        Duration::from_nanos(self.now_nanos())
+    pub(crate) fn monotonic() -> Duration {
+        Duration::from_nanos(now_nanos())
     }
 
     /// Whether somebody asked for a resync since the last call.
@@ -292,7 +300,7 @@ impl RevocationReader {
     /// Holds the age of the last heartbeat at this value, or lets it be fresh for ever.
     pub(crate) fn pretend_staleness(&self, staleness: Option<Duration>) {
         let at = staleness.map_or(u64::MAX, |age| {
-            self.now_nanos().saturating_sub(nanos(age)).max(1)
+            now_nanos().saturating_sub(nanos(age)).max(1)
         });
         self.good_at.store(at, Ordering::Release);
     }
@@ -300,6 +308,14 @@ impl RevocationReader {
 
 pub(crate) fn list_uris(issuer: &str) -> ListUris {
     ListUris::new(&format!("{}/status-lists", issuer.trim_end_matches('/')))
+}
+
+fn now_nanos() -> u64 {
+    with_headroom(monotonic_nanos())
+}
+
+const fn with_headroom(monotonic: u64) -> u64 {
+    monotonic.saturating_add(nanos(HEADROOM))
 }
 
 /// Without the detour over 128 bits, because every token asks for it.

@@ -19,7 +19,8 @@ pub struct RevocationStats {
     pub is_ready: bool,
     /// How many lists are announced.
     pub lists: usize,
-    /// How many bits are set.
+    /// How many bits are set. Those of expired tokens are among them, and so it grows until the next
+    /// resync, whose snapshot is without them.
     pub revoked: u64,
     /// How many bytes the bits take: 128 KiB for each list that has one set.
     pub bytes: usize,
@@ -54,8 +55,10 @@ impl RevocationStats {
     /// | `tokensmith_verify_revocation_staleness_seconds` | gauge | age of the last good heartbeat; absent before the first |
     /// | `tokensmith_verify_revocation_epoch` | gauge | epoch of the log |
     /// | `tokensmith_verify_revocation_seq` | gauge | number of the last event applied |
+    /// | `tokensmith_verify_revocation_confirmed_epoch` | gauge | epoch that signed documents vouch for |
+    /// | `tokensmith_verify_revocation_confirmed_seq` | gauge | event up to which they do: unlike `seq`, nobody on the way can forge it |
     /// | `tokensmith_verify_revocation_lists` | gauge | lists announced |
-    /// | `tokensmith_verify_revocation_revoked` | gauge | bits set |
+    /// | `tokensmith_verify_revocation_revoked` | gauge | bits set, those of expired tokens too: it grows until a resync |
     /// | `tokensmith_verify_revocation_bytes` | gauge | memory of the bits |
     /// | `tokensmith_verify_revocation_watermarks` | gauge | cut-offs in force |
     /// | `tokensmith_verify_revocation_long_poll` | gauge | 1 while a proxy holds back the stream |
@@ -76,6 +79,8 @@ impl RevocationStats {
         }
         metric("gauge", "epoch", &self.position.epoch);
         metric("gauge", "seq", &self.position.seq);
+        metric("gauge", "confirmed_epoch", &self.confirmed.epoch);
+        metric("gauge", "confirmed_seq", &self.confirmed.seq);
         metric("gauge", "lists", &self.lists);
         metric("gauge", "revoked", &self.revoked);
         metric("gauge", "bytes", &self.bytes);
@@ -96,7 +101,7 @@ mod tests {
     fn the_metrics_have_their_names() {
         let stats = RevocationStats {
             position: Position { epoch: 7, seq: 8 },
-            confirmed: Position { epoch: 7, seq: 8 },
+            confirmed: Position { epoch: 7, seq: 6 },
             staleness: Some(Duration::from_millis(250)),
             is_ready: true,
             lists: 2,
@@ -113,6 +118,8 @@ mod tests {
             "tokensmith_verify_revocation_ready 1",
             "tokensmith_verify_revocation_staleness_seconds 0.25",
             "tokensmith_verify_revocation_seq 8",
+            "tokensmith_verify_revocation_confirmed_epoch 7",
+            "tokensmith_verify_revocation_confirmed_seq 6",
             "# TYPE tokensmith_verify_revocation_resyncs counter",
             "tokensmith_verify_revocation_resyncs_total 4",
             "tokensmith_verify_revocation_long_poll 0",

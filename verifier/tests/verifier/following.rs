@@ -3,8 +3,10 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tokensmith_verify::revocation::{Event, Position, Transport, Watermark, WatermarkScope, sse};
-use tokensmith_verify::{ConnectError, Freshness, Reject, Verifier};
+use tokensmith_verify::revocation::{
+    Event, LIST_BYTES, Position, Transport, Watermark, WatermarkScope, sse,
+};
+use tokensmith_verify::{ConnectError, Freshness, Reject, RevocationError, Verifier};
 use tokio::time::timeout;
 
 use crate::issuer::{AUDIENCE, until};
@@ -105,7 +107,7 @@ async fn a_verifier_does_not_start_without_a_snapshot() {
         ("iss", json!("https://other.example")),
         ("exp", json!(now - 3_600)),
         ("iat", json!(now + 3_600)),
-        ("announced", json!(5_000)),
+        ("announced", json!(1_u64 << 32)),
         ("lists", json!(["https://other.example/status-lists/0"])),
         ("lists", json!([format!("{}/status-lists/1", server.url)])),
         ("chain", json!("AA")),
@@ -464,6 +466,83 @@ async fn without_a_heartbeat_a_verifier_starts_and_the_policy_decides() {
     assert!(verifier.revocation().unwrap().stats().staleness.is_none());
     server.log().heartbeat = None;
     becomes(&grace, &token, "good").await;
+}
+
+#[tokio::test]
+async fn any_number_of_lists_may_be_announced() {
+    let server = LogServer::start().await;
+    server.log().announced = 3_000_000;
+    server.log().set(1_234_567, 8);
+    let verifier = server.connect(Freshness::Strict).await;
+    let forge = server.log().forge.clone();
+    let verdict_in = |list, idx| {
+        let token = forge.issue("ada").audience(AUDIENCE).status(list, idx);
+        verdict(&verifier, &token.sign())
+    };
+    assert_eq!(verdict_in(1_234_567, 8), "revoked");
+    assert_eq!(verdict_in(1_234_567, 9), "good");
+    assert_eq!(verdict_in(2_999_999, 9), "good");
+    assert_eq!(verdict_in(3_000_000, 9), "unknown_status_list");
+    let stats = verifier.revocation().unwrap().stats();
+    assert_eq!((stats.lists, stats.bytes), (3_000_000, LIST_BYTES));
+    let opened = server.append_event(&list_event(&server, 3_000_000));
+    let uri = server.log().uri(2_999_999);
+    let data = json!({ "list": uri, "idx": [9] }).to_string();
+    let revoked = server.append("delta", &data);
+    assert!(opened < revoked);
+    reached(&verifier, revoked).await;
+    assert_eq!(verdict_in(2_999_999, 9), "revoked");
+    assert_eq!(verdict_in(3_000_000, 9), "good");
+}
+
+#[tokio::test]
+async fn more_lists_with_bits_than_are_kept_are_refused() {
+    let server = LogServer::start().await;
+    let snapshot = {
+        let mut log = server.log();
+        log.announced = 3_000_000;
+        let mut claims = log.snapshot_claims();
+        let lists: Vec<_> = (0..4_097).map(|list| log.uri(list)).collect();
+        claims["lists"] = json!(lists);
+        log.sign("revocation-snapshot+jwt", &claims)
+    };
+    let answer = (200, None, snapshot.into_bytes());
+    let path = "/revocation/snapshot".to_owned();
+    server.log().answers.insert(path, answer);
+    let error = server.builder(Freshness::Strict).connect().await;
+    let error = error.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            ConnectError::Revocation(RevocationError::TooManyLists)
+        ),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_key_stays_cut_off_when_a_new_snapshot_has_forgotten_it() {
+    let server = LogServer::start().await;
+    let spare = {
+        let mut log = server.log();
+        let spare = log.forge.clone().with_kid("spare");
+        log.published.push(spare.clone());
+        spare
+    };
+    let verifier = server.connect(Freshness::Strict).await;
+    let reader = verifier.revocation().unwrap();
+    let token = spare.issue("ada").audience(AUDIENCE).status(0, 4).sign();
+    assert_eq!(verdict(&verifier, &token), "good");
+    let position = server.append_event(&Event::Watermark(Watermark {
+        scope: WatermarkScope::Kid("spare".to_owned()),
+        not_before: i64::MAX,
+    }));
+    until("a confirmation", || reader.stats().confirmed == position).await;
+    server.log().watermarks.clear();
+    server.begin_epoch(2_000);
+    until("the new epoch", || reader.stats().confirmed.epoch == 2_000).await;
+    assert_eq!(verdict(&verifier, &token), "cut_off");
+    assert_eq!(verdict(&verifier, &server.token(3)), "good");
 }
 
 #[tokio::test]

@@ -43,7 +43,7 @@ pub(crate) struct Log {
     chains: Vec<Chain>,
     pub(crate) announced: u32,
     bits: HashMap<u32, Vec<u8>>,
-    watermarks: Vec<Watermark>,
+    pub(crate) watermarks: Vec<Watermark>,
     pub(crate) forge: Forge,
     /// What is published.
     pub(crate) published: Vec<Forge>,
