@@ -81,8 +81,8 @@ fn make_room(installation: &mut Installation, streams: u32) -> Outcome<()> {
     /// For all that is no stream.
     const SPARE: u32 = 200;
     let places = streams + SPARE;
-    // The service keeps half of its connections for tokens.
-    let needed = 2 * u64::from(places) + u64::from(SPARE);
+    // The service keeps a quarter of its connections for tokens; the rest is for everything else.
+    let needed = u64::from(places) * 4 / 3 + u64::from(SPARE);
     let descriptors = readers::file_descriptors();
     if descriptors < needed {
         return Err(Failure::new(format!(
