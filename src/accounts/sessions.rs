@@ -34,11 +34,12 @@ impl Accounts {
     /// # Errors
     /// When there is no such live session.
     pub async fn session(&self, id: SessionId, now: Timestamp) -> Result<Session, AccountError> {
-        let found = self.store.find_session(id).await?;
-        found
-            .map(|stored| stored.session)
-            .filter(|session| session.is_live(now))
-            .ok_or(AccountError::NoSuchSession(id))
+        let session = self.any_session(id).await?;
+        if session.is_live(now) {
+            Ok(session)
+        } else {
+            Err(AccountError::NoSuchSession(id))
+        }
     }
 
     /// A session, whosever it is, live or over.

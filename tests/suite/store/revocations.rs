@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use tokensmith::domain::id::{SessionId, UserId};
+use tokensmith::domain::id::{ClientId, SessionId, UserId};
 use tokensmith::domain::issuer::Issuer;
 use tokensmith::domain::ports::{ClientChange, NewClient, NewSecret, SecretRotationOrder, Store};
 use tokensmith::domain::revocation::{
@@ -287,6 +287,17 @@ fn secret(number: u8) -> NewSecret {
     }
 }
 
+/// A client with the first secret.
+async fn orders(store: &dyn Store) -> ClientId {
+    let new = NewClient {
+        id: "orders".parse().unwrap(),
+        metadata: tokensmith::domain::client::ClientMetadata::default(),
+        secret: Some(secret(1)),
+    };
+    store.create_client(&new, &record(0)).await.unwrap();
+    new.id
+}
+
 fn order(number: u8, overlap: TimeDelta, force: bool) -> SecretRotationOrder {
     SecretRotationOrder {
         secret: secret(number),
@@ -299,13 +310,7 @@ on_every_database! {
     async fn the_bit_of_a_secret_is_set_when_it_is_taken_away_and_not_when_it_runs_out(database) {
         let store = database.open().await;
         let start = store.enter_log(at(0)).await.unwrap().end;
-        let id = "orders".parse().unwrap();
-        let new = NewClient {
-            id: "orders".parse().unwrap(),
-            metadata: tokensmith::domain::client::ClientMetadata::default(),
-            secret: Some(secret(1)),
-        };
-        store.create_client(&new, &record(0)).await.unwrap();
+        let id = orders(&*store).await;
         let rotate = async |order| store.rotate_client_secret(&id, &order, &record(10)).await.unwrap();
         rotate(order(2, TimeDelta::days(1), false)).await;
         let (batches, seen) = number_all(&*store, start).await;
@@ -329,13 +334,7 @@ on_every_database! {
     async fn without_overlap_the_old_secrets_tokens_die_at_once(database) {
         let store = database.open().await;
         let start = store.enter_log(at(0)).await.unwrap().end;
-        let id = "orders".parse().unwrap();
-        let new = NewClient {
-            id: "orders".parse().unwrap(),
-            metadata: tokensmith::domain::client::ClientMetadata::default(),
-            secret: Some(secret(1)),
-        };
-        store.create_client(&new, &record(0)).await.unwrap();
+        let id = orders(&*store).await;
         let order = order(2, TimeDelta::zero(), false);
         store.rotate_client_secret(&id, &order, &record(10)).await.unwrap();
         let (batches, _) = number_all(&*store, start).await;
@@ -393,13 +392,7 @@ on_every_database! {
     async fn a_client_that_is_enabled_again_has_new_bits(database) {
         let store = database.open().await;
         let start = store.enter_log(at(0)).await.unwrap().end;
-        let id = "orders".parse().unwrap();
-        let new = NewClient {
-            id: "orders".parse().unwrap(),
-            metadata: tokensmith::domain::client::ClientMetadata::default(),
-            secret: Some(secret(1)),
-        };
-        store.create_client(&new, &record(0)).await.unwrap();
+        let id = orders(&*store).await;
         let status = async || store.find_client(&id).await.unwrap().unwrap().secrets[0].status;
         for (times, fresh) in [(1, 77), (2, 78)] {
             let before = status().await;
