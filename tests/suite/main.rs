@@ -6,6 +6,10 @@
 mod architecture;
 #[cfg(test)]
 mod harness;
+// A folder of its own beside this one, so that whoever looks for the attacks finds them.
+#[cfg(test)]
+#[path = "../hostile/mod.rs"]
+mod hostile;
 #[cfg(test)]
 mod model;
 #[cfg(test)]

@@ -7,8 +7,6 @@ mod browser_login;
 mod command_line;
 mod conformance;
 mod contract;
-mod hostile_browser;
-mod hostile_tokens;
 mod instant_logout;
 mod interop;
 mod login;

@@ -101,7 +101,7 @@ on_every_database! {
 on_every_database! {
     async fn a_genuine_signature_does_not_make_up_for_a_wrong_claim_or_type(database) {
         use jsonwebtoken::{Algorithm, EncodingKey, Header};
-        const PEM: &str = include_str!("../../../src/crypto/vault/fixtures/rsa2048-pkcs1.pem");
+        const PEM: &str = include_str!("../../src/crypto/vault/fixtures/rsa2048-pkcs1.pem");
         let app = TestApp::start(&database).await;
         let admin = app.admin_token().await;
         let body = Some(json!({ "pem": PEM, "now": true }));

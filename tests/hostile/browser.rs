@@ -2,7 +2,7 @@
 //! of attacks that it tries; what is tried elsewhere is named here as well
 //! (`cargo test attack_24` runs one item):
 //!
-//! - 18, a token of one kind for another: [`tokens`]. Forged ones: `hostile_tokens`.
+//! - 18, a token of one kind for another: [`tokens`]. Forged ones: `hostile::tokens`.
 //! - 24, codes for another client, redirect URI or verifier, twice, at once, late: [`codes`]. Replays:
 //!   `conformance::code::a_code_is_good_once` and `…::a_code_that_comes_again_long_after…`,
 //!   `refresh::a_code_begins_one_session_and_a_second_use_ends_it`. Without a browser:
