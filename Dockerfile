@@ -10,10 +10,17 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
     cargo build --release --locked --bin tokensmith \
     && cp target/release/tokensmith /tokensmith \
+    && cargo install --quiet --locked --version 0.5.9 cargo-cyclonedx \
+    && cargo xtask sbom --output /tokensmith.cdx.json \
     && mkdir -p /empty
+
+# `docker build --target sbom --output sbom .` hands out the list of what the program is made of.
+FROM scratch AS sbom
+COPY --from=build /tokensmith.cdx.json /
 
 FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=build /tokensmith /usr/local/bin/tokensmith
+COPY --from=build /tokensmith.cdx.json /usr/share/doc/tokensmith/
 COPY --from=build --chown=nonroot:nonroot /empty /data
 COPY --from=build --chown=nonroot:nonroot /empty /keys
 ENV TOKENSMITH_LISTEN=0.0.0.0:8080 \

@@ -2,12 +2,16 @@
 
 mod commands;
 mod demo;
+mod master_key;
 mod relay;
+mod renewal;
 mod server;
 mod stop;
 mod tls;
+mod transport;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::accounts::trail::Trail;
@@ -20,8 +24,8 @@ use crate::clock::SystemClock;
 use crate::config::{ConfigError, Settings};
 use crate::crypto::{
     FeistelPermutation, HmacChainSealer, HmacSecretMint, KeyRefused, MasterKey, MasterKeyError,
-    MasterKeySource, MasterKeyedTokens, PasswordPool, PasswordPoolError, SealedKeyVault,
-    SystemEntropy, demo_client_secret, demo_password,
+    MasterKeyedTokens, PasswordPool, PasswordPoolError, SealedKeyVault, SystemEntropy,
+    demo_client_secret, demo_password,
 };
 use crate::domain::issuer::Issuer;
 use crate::domain::ports::{
@@ -69,6 +73,13 @@ pub enum StartError {
         /// Where it was found.
         place: String,
     },
+    /// A renewal of the master key was interrupted.
+    #[error(
+        "the master key is being renewed: the database belongs to the new one already, which waits in \
+         {}; stop all servers and run `tokensmith keys renew-master --yes`, which finishes it",
+        .0.display()
+    )]
+    UnfinishedRenewal(PathBuf),
     /// The database belongs to a master key, and there is none.
     #[error(
         "the master key is missing: this database was set up with the master key {expected}…; put \
@@ -148,6 +159,7 @@ pub struct Parts {
     indices: Arc<dyn StatusIndices>,
     metrics: Metrics,
     demo: DemoSecrets,
+    master_key: MasterKeyFingerprint,
 }
 
 /// What `tokensmith dev` seeds; derived from the master key, so that it can be printed at every
@@ -155,6 +167,15 @@ pub struct Parts {
 struct DemoSecrets {
     client_secret: String,
     password: String,
+}
+
+impl DemoSecrets {
+    fn of(master: &MasterKey) -> Self {
+        Self {
+            client_secret: demo_client_secret(master),
+            password: demo_password(master),
+        }
+    }
 }
 
 impl Parts {
@@ -175,17 +196,41 @@ impl Parts {
         let metrics = Metrics::default();
         let store = store::open(
             &settings.database,
-            settings.database_connections,
+            settings.database_limits,
             metrics.store.clone(),
         )
         .await?;
+        let master = master_key::of_installation(settings, installation, &*store).await?;
+        Self::assemble(settings, issuer, (store, metrics), &master)
+    }
+
+    /// Once a server has joined the log of revocations, no renewal of the master key begins while it is
+    /// there; until then, one may have come in between.
+    async fn refuse_renewed_master_key(&self) -> Result<(), StartError> {
+        let owner = self.administration.store.master_key_fingerprint().await?;
+        match owner.filter(|owner| *owner != self.master_key) {
+            Some(expected) => Err(StartError::WrongMasterKey {
+                expected,
+                given: self.master_key,
+                place: "this server".to_owned(),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// Puts the parts together around a database and the master key that it belongs to.
+    fn assemble(
+        settings: &Settings,
+        issuer: Issuer,
+        (store, metrics): (Arc<dyn Store>, Metrics),
+        master: &MasterKey,
+    ) -> Result<Self, StartError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::default());
-        let master = master_key(settings, installation, &*store, &*entropy).await?;
-        let mint = Arc::new(HmacSecretMint::new(&master, Arc::clone(&entropy)));
+        let mint = Arc::new(HmacSecretMint::new(master, Arc::clone(&entropy)));
         let keys = KeyAdministration {
             store: Arc::clone(&store),
-            vault: Arc::new(SealedKeyVault::new(&master, Arc::clone(&entropy))?),
+            vault: Arc::new(SealedKeyVault::new(master, Arc::clone(&entropy))?),
             policy: settings.rotation,
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
@@ -196,19 +241,19 @@ impl Parts {
             settings.people.hash_queue,
             &entropy,
         )?);
-        let sealer = Arc::new(HmacChainSealer::new(&master));
+        let sealer = Arc::new(HmacChainSealer::new(master));
         store.prove_records_with(Arc::clone(&sealer) as _);
         let trail = Trail::new(Arc::clone(&store), sealer, Arc::clone(&entropy));
         let accounts = Accounts {
             store: Arc::clone(&store),
             hasher: passwords,
-            tokens: Arc::new(MasterKeyedTokens::new(&master, Arc::clone(&entropy))?),
+            tokens: Arc::new(MasterKeyedTokens::new(master, Arc::clone(&entropy))?),
             entropy: Arc::clone(&entropy),
             trail,
             service_name: issuer.host().to_owned(),
             login_policy: settings.browser.logins,
         };
-        let permutation = Arc::new(FeistelPermutation::new(&master));
+        let permutation = Arc::new(FeistelPermutation::new(master));
         let indices: Arc<dyn StatusIndices> =
             Arc::new(LeasedIndices::new(Arc::clone(&store), permutation));
         let clients = ClientAdministration {
@@ -236,10 +281,8 @@ impl Parts {
             mint,
             indices,
             metrics,
-            demo: DemoSecrets {
-                client_secret: demo_client_secret(&master),
-                password: demo_password(&master),
-            },
+            demo: DemoSecrets::of(master),
+            master_key: master.fingerprint(),
         })
     }
 }
@@ -291,42 +334,5 @@ fn refuse_missing_database(settings: &Settings) -> Result<(), StartError> {
             Ok(())
         }
         DatabaseLocation::Sqlite(_) | DatabaseLocation::Postgres(_) => Ok(()),
-    }
-}
-
-async fn master_key(
-    settings: &Settings,
-    installation: Installation,
-    store: &dyn Store,
-    entropy: &dyn Entropy,
-) -> Result<MasterKey, StartError> {
-    let source = &settings.master_key;
-    let place = match source {
-        MasterKeySource::Value(_) => "variable TOKENSMITH_MASTER_KEY".to_owned(),
-        MasterKeySource::File(path) => path.display().to_string(),
-        MasterKeySource::KeysDirectory(path) => path.join("master.key").display().to_string(),
-    };
-    // In this order: a key is made before the database is claimed for it, so whoever sees the
-    // claim of another replica that starts at the same time finds its key, too.
-    let claimed_by = store.master_key_fingerprint().await?;
-    let master = match (MasterKey::load(source)?, claimed_by) {
-        (Some(key), _) => key,
-        // A new key beside an old database would only hide that the old key is gone.
-        (None, Some(expected)) => return Err(StartError::MissingMasterKey { expected, place }),
-        (None, None) if installation == Installation::MustExist => {
-            return Err(StartError::NoInstallation(settings.database.to_string()));
-        }
-        (None, None) => MasterKey::create(&settings.keys_dir, entropy)?,
-    };
-    let given = master.fingerprint();
-    let expected = store.claim_for_master_key(given).await?;
-    if expected == given {
-        Ok(master)
-    } else {
-        Err(StartError::WrongMasterKey {
-            expected,
-            given,
-            place,
-        })
     }
 }

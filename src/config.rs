@@ -3,6 +3,7 @@
 
 mod browser;
 mod layers;
+mod limits;
 mod people;
 
 use std::net::SocketAddr;
@@ -16,12 +17,13 @@ use crate::domain::issuer::Issuer;
 use crate::domain::key_schedule::RotationPolicy;
 use crate::domain::network::Networks;
 use crate::http::StreamLimits;
-use crate::store::DatabaseLocation;
+use crate::store::{DatabaseLocation, StoreLimits};
 use crate::telemetry::logs::{LogFormat, parse_filter};
 
 pub use browser::BrowserSettings;
 pub use layers::{ConfigError, Environment, Flags, Origin, PrintedSetting};
 use layers::{Layers, Setting};
+pub use limits::LimitSettings;
 pub use people::PeopleSettings;
 
 /// How long a key stays in the JWKS after the longest token it signed has expired: verifiers allow
@@ -37,8 +39,8 @@ pub struct Settings {
     pub issuer: Option<Issuer>,
     /// Where the database is.
     pub database: DatabaseLocation,
-    /// Most connections to the database.
-    pub database_connections: u32,
+    /// What the server asks of the database at most.
+    pub database_limits: StoreLimits,
     /// Where the master key is.
     pub master_key: MasterKeySource,
     /// The home of key material.
@@ -63,6 +65,8 @@ pub struct Settings {
     pub private_receivers: Networks,
     /// How many may follow the log of revocations at once.
     pub streams: StreamLimits,
+    /// What one caller, and all together, may use up.
+    pub limits: LimitSettings,
     /// Threads that answer requests.
     pub workers: usize,
     /// How long running requests may take to finish when the process is told to stop.
@@ -99,6 +103,7 @@ const SETTINGS: &[Setting] = &[
         "sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME",
     ),
     Setting::new("database.connections", "10", "a number from 1 to 1000"),
+    Setting::new("database.timeout", "3s", "a duration from 1s to 1m"),
     Setting::new("keys_dir", "./keys", "a directory"),
     Setting::new("data_dir", "./data", "a directory"),
     Setting::secret("master_key", "32 bytes in base64"),
@@ -159,7 +164,8 @@ const SETTINGS: &[Setting] = &[
 /// Every setting there is.
 pub fn settings() -> impl Iterator<Item = &'static Setting> {
     let of_people = people::SETTINGS.iter();
-    SETTINGS.iter().chain(of_people).chain(browser::SETTINGS)
+    let further = [of_people, browser::SETTINGS.iter(), limits::SETTINGS.iter()];
+    SETTINGS.iter().chain(further.into_iter().flatten())
 }
 
 impl Settings {
@@ -195,8 +201,13 @@ impl Settings {
             listen: layers.parse("listen", |text| text.parse().map_err(display))?,
             issuer: layers.parse_optional("issuer", |text| Issuer::parse(text).map_err(display))?,
             database,
-            database_connections: layers
-                .parse("database.connections", |text| parse_number(text, 1..=1000))?,
+            database_limits: StoreLimits {
+                connections: layers
+                    .parse("database.connections", |text| parse_number(text, 1..=1000))?,
+                timeout: layers.parse("database.timeout", |text| {
+                    duration(text, Duration::from_secs(1)..=Duration::from_mins(1))
+                })?,
+            },
             master_key: master_key(layers, &keys_dir)?,
             keys_dir,
             data_dir,
@@ -216,6 +227,7 @@ impl Settings {
             trusted_proxies: networks(layers, "trusted_proxies")?,
             private_receivers: networks(layers, "private_receivers")?,
             streams: streams(layers)?,
+            limits: limits::read(layers)?,
             workers: if workers == 0 {
                 available_cores()
             } else {

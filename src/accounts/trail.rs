@@ -95,12 +95,13 @@ impl Trail {
         sealer: Arc<dyn ChainSealer>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
+        let last_end = Arc::new(Mutex::new(sealer.known_end()));
         Self {
             store,
             sealer,
             entropy,
             refusals: Arc::default(),
-            last_end: Arc::new(Mutex::new(Seal::START)),
+            last_end,
         }
     }
 
@@ -230,7 +231,7 @@ impl Trail {
     fn next(&self, end: Seal, record: &AuditRecord) -> Seal {
         Seal {
             sequence: end.sequence + 1,
-            hash: self.sealer.link(end.hash, record),
+            hash: self.sealer.link(end, record),
         }
     }
 
@@ -246,6 +247,10 @@ impl Trail {
                 }
             }
             if page.is_empty() {
+                let known = self.sealer.known_end();
+                if end.sequence < known.sequence {
+                    return self.verification(end, Some(Break::CutOff(known))).await;
+                }
                 let (_, claimed) = self.store.unsealed_records(1).await?;
                 // Others may have sealed more since the last page was read.
                 let broken = (claimed.sequence == end.sequence && claimed.hash != end.hash
@@ -265,8 +270,12 @@ impl Trail {
 
     fn check(&self, end: Seal, stored: &StoredRecord) -> Result<Seal, Break> {
         let next = self.next(end, &stored.record);
+        // Records from before the master key was renewed are chained with a key that may have leaked, but
+        // how they ended is known.
+        let known = self.sealer.known_end();
+        let is_known_otherwise = next.sequence == known.sequence && next != known;
         match stored.seal {
-            Some(seal) if seal == next => Ok(next),
+            Some(seal) if seal == next && !is_known_otherwise => Ok(next),
             Some(seal) if seal.sequence != next.sequence => Err(Break::Missing(next.sequence)),
             _ => Err(Break::Changed(next.sequence, stored.record.id)),
         }

@@ -56,7 +56,7 @@ impl CutOffs {
         Ok(self.store.cut_off(&order, &record).await?)
     }
 
-    fn record(
+    pub(super) fn record(
         &self,
         before: Timestamp,
         origin: &Origin,

@@ -170,7 +170,7 @@ impl KeyAdministration {
         Err(AdminError::Contended)
     }
 
-    async fn generate(&self, algorithm: Algorithm) -> Result<KeyMaterial, AdminError> {
+    pub(super) async fn generate(&self, algorithm: Algorithm) -> Result<KeyMaterial, AdminError> {
         let vault = Arc::clone(&self.vault);
         let made = tokio::task::spawn_blocking(move || vault.generate(algorithm));
         Ok(made.await.map_err(|_| AdminError::Cancelled)??)
@@ -178,7 +178,7 @@ impl KeyAdministration {
 }
 
 /// Which keys come, move and go, for the audit log.
-fn describe(transition: &KeyTransition) -> String {
+pub(super) fn describe(transition: &KeyTransition) -> String {
     let made = transition.insert.iter().map(|key| ("made", &key.kid));
     let moved = transition.reschedule.iter();
     let moved = moved.map(|(kid, _)| ("rescheduled", kid));
@@ -200,7 +200,11 @@ fn refuse_too_many(chain: &KeyChain<'_>, now: Timestamp) -> Result<(), AdminErro
     }
 }
 
-fn signing_key(planned: PlannedKey, material: KeyMaterial, now: Timestamp) -> SigningKey {
+pub(super) fn signing_key(
+    planned: PlannedKey,
+    material: KeyMaterial,
+    now: Timestamp,
+) -> SigningKey {
     SigningKey {
         kid: material.kid,
         algorithm: planned.algorithm,

@@ -3,6 +3,7 @@
 pub mod clients;
 pub mod cut_offs;
 pub mod keys;
+pub mod master_key;
 pub mod view;
 
 use std::sync::Arc;

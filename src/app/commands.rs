@@ -1,9 +1,12 @@
 //! Gives each command what it works with.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use super::{Application, Installation, Parts, Purpose, StartError, issuer_or_local};
 use crate::admin::Administration;
+use crate::cli::keys::KeysCommand;
+use crate::cli::keys::renew_master::{self, RenewMasterArgs};
 use crate::cli::relay::RelayArgs;
 use crate::cli::{self, Command, Failure, SettingsArgs};
 use crate::config::{Environment, Flags, Settings};
@@ -45,7 +48,8 @@ async fn run(command: Command) -> Result<(), Failure> {
             let administration = open(command.settings(), false).await?;
             cli::audit::run(command, &administration).await
         }
-        Command::Keys(command) => {
+        Command::Keys(KeysCommand::RenewMaster(arguments)) => renew_master(&arguments).await,
+        Command::Keys(KeysCommand::Signing(command)) => {
             let administration = open(command.settings(), command.is_first_step()).await?;
             cli::keys::run(command, &administration).await
         }
@@ -74,7 +78,8 @@ async fn dev(arguments: &SettingsArgs) -> Result<(), Failure> {
     let application = Application::build(&settings, Purpose::Development).await?;
     let demo = application.seed_demo().await?;
     cli::dev::welcome(application.url(), application.issuer().as_str(), &demo)?;
-    Ok(application.run_until_stopped().await?)
+    let served = application.run_until_stopped().await;
+    Ok(served.map_err(StartError::Server)?)
 }
 
 /// A service in a directory that is gone afterwards, and a story in it.
@@ -114,7 +119,8 @@ async fn serve(arguments: &SettingsArgs) -> Result<(), Failure> {
     let settings = arguments.load()?;
     let _logs = start_logs(&settings)?;
     let application = Application::build(&settings, Purpose::Production).await?;
-    Ok(application.run_until_stopped().await?)
+    let served = application.run_until_stopped().await;
+    Ok(served.map_err(StartError::Server)?)
 }
 
 async fn relay(arguments: &RelayArgs) -> Result<(), Failure> {
@@ -122,6 +128,18 @@ async fn relay(arguments: &RelayArgs) -> Result<(), Failure> {
     let _logs = start_logs(&settings)?;
     Ok(super::relay::run(&settings, arguments).await?)
 }
+
+async fn renew_master(arguments: &RenewMasterArgs) -> Result<(), Failure> {
+    let mut settings = arguments.settings().load()?;
+    settings.database_limits.timeout = COMMAND_PATIENCE;
+    let issuer = issuer_or_local(&settings, settings.listen)?;
+    let done = super::renewal::run(&settings, issuer, arguments.write()).await;
+    let done = done.map_err(|error| Failure::Message(error.to_string()))?;
+    renew_master::report(arguments, &done)
+}
+
+/// How long a command waits for the database: whoever typed it can see that it hangs, and stop it.
+const COMMAND_PATIENCE: Duration = Duration::from_mins(1);
 
 /// Opens the database for a command that works beside, or without, a running server.
 async fn open(arguments: &SettingsArgs, is_first_step: bool) -> Result<Administration, Failure> {
@@ -138,7 +156,9 @@ async fn open_with(
     installation: Installation,
 ) -> Result<Administration, StartError> {
     let issuer = issuer_or_local(settings, settings.listen)?;
-    Ok(Parts::open(settings, issuer, installation)
+    let mut settings = settings.clone();
+    settings.database_limits.timeout = COMMAND_PATIENCE;
+    Ok(Parts::open(&settings, issuer, installation)
         .await?
         .administration)
 }

@@ -4,14 +4,15 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_server::ServerBuilder;
 use actix_web::dev::Server;
-use actix_web::middleware::from_fn;
-use actix_web::{App, HttpServer, web};
+use actix_web::web;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use super::renewal::until_renewed;
 use super::stop::{StopSignal, run_until_stopped};
-use super::{Installation, Parts, StartError, demo, tls};
+use super::{Installation, Parts, StartError, demo, tls, transport};
 use crate::cli::dev::DemoCredentials;
 use crate::config::{ConfigError, Settings};
 use crate::domain::issuer::Issuer;
@@ -22,11 +23,8 @@ use crate::outbound::{HttpLogoutReceivers, Reach};
 use crate::replica::{KeyRing, Replica, RevocationLog};
 use crate::revocation::{Feed, RevocationState};
 
-/// How long a client may take to send the head of a request.
-const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the database may take when the process stops.
 const TIDY_UP: Duration = Duration::from_secs(2);
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// A service that listens and is ready to run.
 pub struct Application {
@@ -67,6 +65,7 @@ impl Application {
         };
         let parts = Parts::open(settings, issuer.clone(), Installation::MayBeMade).await?;
         let replica = start_replica(&parts).await?;
+        parts.refuse_renewed_master_key().await?;
         let endpoints = web::Data::new(endpoints(settings, &parts, &replica));
         let scheme = if settings.tls.is_some() {
             "https"
@@ -127,7 +126,15 @@ impl Application {
         let upkeep = self.replica.clone().keep_up(self.deliveries);
         let upkeep = tokio::spawn(upkeep);
         let feed = self.replica.revocations.feed.clone();
-        let outcome = run_until_stopped(self.server, self.stop, feed).await;
+        let store = &self.parts.administration.store;
+        let outcome = tokio::select! {
+            outcome = run_until_stopped(self.server, self.stop, feed) => outcome,
+            () = until_renewed(&**store, self.parts.master_key) => {
+                // Nothing is tidied up: it would be written with a key that is not to be used any more.
+                upkeep.abort();
+                return Err(std::io::Error::other(RENEWED));
+            }
+        };
         upkeep.abort();
         let tidy_up = async {
             self.replica.write_secret_uses().await;
@@ -153,6 +160,9 @@ const MISSING_ISSUER: ConfigError = ConfigError::Missing {
     variable: "TOKENSMITH_ISSUER",
     flag: "--issuer",
 };
+
+const RENEWED: &str =
+    "the master key of this database was renewed, and this server has the one from before";
 
 async fn start_replica(parts: &Parts) -> Result<Replica, StartError> {
     let metrics = parts.metrics.clone();
@@ -228,6 +238,7 @@ fn endpoints(settings: &Settings, parts: &Parts, replica: &Replica) -> Endpoints
             jwks_max_age: settings.jwks_max_age,
             trusted_proxies: settings.trusted_proxies.clone(),
             streams: streams(settings),
+            rates: settings.limits.rates,
             brand: settings.browser.brand.clone(),
         },
     )
@@ -243,26 +254,22 @@ pub(super) fn serve(
     mount: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
 ) -> Result<Server, StartError> {
     let address = settings.listen;
-    let server = HttpServer::new(move || App::new().wrap(from_fn(http::observe)).configure(&mount))
+    close_unread(&listener, settings.limits.unread_timeout)
+        .map_err(|source| StartError::Listen { address, source })?;
+    let builder = ServerBuilder::default()
         .workers(settings.workers)
-        .max_connections(connections_per_worker(settings.workers))
-        .client_request_timeout(REQUEST_HEAD_TIMEOUT)
-        .keep_alive(KEEP_ALIVE)
+        .max_concurrent_connections(connections_per_worker(settings))
         .shutdown_timeout(settings.shutdown_timeout.as_secs())
         .disable_signals();
-    let server = match &settings.tls {
-        None => server.listen(listener),
-        Some(files) => server.listen_rustls_0_23(listener, tls::server_config(files)?),
-    };
-    Ok(server
-        .map_err(|source| StartError::Listen { address, source })?
-        .run())
+    let tls = settings.tls.as_ref().map(tls::server_config).transpose()?;
+    transport::listen(builder, listener, tls, mount)
+        .map_err(|source| StartError::Listen { address, source })
 }
 
 /// As many streams as are allowed, and never more than three quarters of the connections: tokens must not wait
 /// for readers to leave.
 pub(super) fn streams(settings: &Settings) -> StreamLimits {
-    let connections = connections_per_worker(settings.workers) * settings.workers;
+    let connections = connections_per_worker(settings) * settings.workers;
     let most = u32::try_from(connections / 4 * 3).unwrap_or(u32::MAX);
     if most < settings.streams.total {
         tracing::warn!(
@@ -277,14 +284,35 @@ pub(super) fn streams(settings: &Settings) -> StreamLimits {
     }
 }
 
-/// As many connections as there are file descriptors for, with some to spare for the database; at
-/// the limit the kernel keeps further ones waiting, instead of the service failing to accept.
-fn connections_per_worker(workers: usize) -> usize {
+/// As many connections as are wanted, or as there are file descriptors for, with some to spare for
+/// the database; at the limit the kernel keeps further ones waiting, instead of the service failing to
+/// accept.
+fn connections_per_worker(settings: &Settings) -> usize {
     const SPARE: u64 = 128;
     const MOST: u64 = 25_000;
-    let descriptors = file_descriptors();
-    let per_worker = descriptors.saturating_sub(SPARE) / (workers.max(1) as u64);
-    usize::try_from(per_worker.clamp(16, MOST)).unwrap_or(16)
+    let workers = settings.workers.max(1);
+    let per_worker = file_descriptors().saturating_sub(SPARE) / (workers as u64);
+    let possible = usize::try_from(per_worker.clamp(16, MOST)).unwrap_or(16);
+    match settings.limits.connections {
+        Some(wanted) => possible.min(wanted.get().div_ceil(workers)),
+        None => possible,
+    }
+}
+
+/// Ends connections whose peer lets what it was sent lie unread: the sockets that come from a listener
+/// inherit this (tcp(7), `TCP_USER_TIMEOUT`). Without it, who asks and never reads keeps a connection
+/// for ever.
+#[cfg(target_os = "linux")]
+fn close_unread(listener: &TcpListener, after: Duration) -> std::io::Result<()> {
+    let millis = u32::try_from(after.as_millis()).unwrap_or(u32::MAX);
+    Ok(rustix::net::sockopt::set_tcp_user_timeout(
+        listener, millis,
+    )?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn close_unread(_: &TcpListener, _: Duration) -> std::io::Result<()> {
+    Ok(())
 }
 
 /// The limit of this process, raised as far as the system allows.

@@ -1,10 +1,13 @@
 //! `tokensmith keys`
 
+pub mod renew_master;
+
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use zeroize::Zeroizing;
 
+use self::renew_master::RenewMasterArgs;
 use super::settings_args::SettingsArgs;
 use super::{Failure, output, seal};
 use crate::admin::{Administration, view};
@@ -17,6 +20,15 @@ use crate::domain::key_schedule::Activation;
 /// `tokensmith keys`
 #[derive(Subcommand)]
 pub enum KeysCommand {
+    #[command(flatten)]
+    Signing(SigningKeysCommand),
+    /// Renew the master key when it has leaked, with all servers stopped; everybody signs in again
+    RenewMaster(RenewMasterArgs),
+}
+
+/// What works on signing keys, beside running servers.
+#[derive(Subcommand)]
+pub enum SigningKeysCommand {
     /// List the signing keys and when they sign
     List(KeysArgs),
     /// Publish the next key now; it signs after the lead time
@@ -69,7 +81,7 @@ pub struct RevokeArgs {
     keys: KeysArgs,
 }
 
-impl KeysCommand {
+impl SigningKeysCommand {
     /// Whether the command makes sense where there is no installation yet.
     #[must_use]
     pub fn is_first_step(&self) -> bool {
@@ -92,15 +104,18 @@ impl KeysCommand {
 ///
 /// # Errors
 /// When the act is not done.
-pub async fn run(command: KeysCommand, administration: &Administration) -> Result<(), Failure> {
+pub async fn run(
+    command: SigningKeysCommand,
+    administration: &Administration,
+) -> Result<(), Failure> {
     match command {
-        KeysCommand::List(arguments) => {
+        SigningKeysCommand::List(arguments) => {
             let keys = administration.keys.list().await?;
             return show(administration, &keys, arguments.json);
         }
-        KeysCommand::Rotate(arguments) => rotate(&arguments, administration).await,
-        KeysCommand::Import(arguments) => import(&arguments, administration).await,
-        KeysCommand::Revoke(arguments) => {
+        SigningKeysCommand::Rotate(arguments) => rotate(&arguments, administration).await,
+        SigningKeysCommand::Import(arguments) => import(&arguments, administration).await,
+        SigningKeysCommand::Revoke(arguments) => {
             let keys = administration
                 .keys
                 .revoke(&arguments.kid, &Origin::COMMAND_LINE)

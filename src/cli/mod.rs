@@ -57,7 +57,7 @@ pub enum Command {
     /// Read the audit log, and prove that it is whole.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
-    /// List, rotate, import and revoke signing keys.
+    /// List, rotate, import and revoke signing keys; renew the master key.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
     /// Look at a token, or verify it.

@@ -10,15 +10,22 @@ use base64::engine::general_purpose::STANDARD;
 use ring::hmac;
 use zeroize::Zeroizing;
 
+use super::inheritance::Inheritance;
 use crate::domain::ports::{Entropy, MasterKeyFingerprint, NoEntropy};
 
 const FILE_NAME: &str = "master.key";
+/// Where the next master key waits until the database belongs to it.
+const NEXT_FILE_NAME: &str = "master.key.new";
 
 /// Separates this program's derivations from any other use of the same bytes.
 const SALT: &[u8] = b"tokensmith/v1";
 
-/// The master key. Zeroed when dropped; it has no `Debug`.
-pub struct MasterKey(Zeroizing<[u8; 32]>);
+/// The master key, with what it has inherited from those before it. Zeroed when dropped; it has no
+/// `Debug`.
+pub struct MasterKey {
+    key: Zeroizing<[u8; 32]>,
+    inheritance: Inheritance,
+}
 
 /// Where the master key comes from.
 #[derive(Clone)]
@@ -64,6 +71,12 @@ pub enum MasterKeyError {
     /// The configured file is missing.
     #[error("{} does not exist; it should hold the master key", .0.display())]
     Missing(PathBuf),
+    /// The inheritance in the database is not that of this key.
+    #[error(
+        "what the database keeps for its master key does not open with it: the row of the table \
+         installation was changed, or is from another backup"
+    )]
+    Inheritance,
     /// No random bytes.
     #[error(transparent)]
     NoEntropy(#[from] NoEntropy),
@@ -90,24 +103,70 @@ impl MasterKey {
     /// the file appears under its name only when it is complete.
     pub fn create(directory: &Path, entropy: &dyn Entropy) -> Result<Self, MasterKeyError> {
         create_private_directory(directory)?;
+        Self::create_file(&directory.join(FILE_NAME), entropy)
+    }
+
+    /// As [`Self::create`], under any name in a directory that is there.
+    pub fn create_file(path: &Path, entropy: &dyn Entropy) -> Result<Self, MasterKeyError> {
         let mut key = Zeroizing::new([0; 32]);
         entropy.fill(&mut *key)?;
         let mut suffix = [0; 8];
         entropy.fill(&mut suffix)?;
-        let draft = directory.join(format!(".master.key.{:016x}", u64::from_be_bytes(suffix)));
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let draft = path.with_file_name(format!(".{name}.{:016x}", u64::from_be_bytes(suffix)));
         let text = Zeroizing::new(STANDARD.encode(*key) + "\n");
         write_private_file(&draft, text.as_bytes()).map_err(file_error("writing", &draft))?;
-        let path = directory.join(FILE_NAME);
-        let linked = fs::hard_link(&draft, &path);
+        let linked = fs::hard_link(&draft, path);
         // The database is claimed for this key next; the name must not be lost in a power cut.
-        sync_directory(directory)?;
+        sync_directory(directory_of(path))?;
         fs::remove_file(&draft).map_err(file_error("removing", &draft))?;
         match linked {
-            Ok(()) => Ok(Self(key)),
+            Ok(()) => Ok(Self::of_bytes(key)),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                Self::read(&path, OWN_FILE)?.ok_or(MasterKeyError::Missing(path))
+                Self::read_file(path)?.ok_or_else(|| MasterKeyError::Missing(path.to_owned()))
             }
-            Err(error) => Err(file_error("writing", &path)(error)),
+            Err(error) => Err(file_error("writing", path)(error)),
+        }
+    }
+
+    /// Reads a master key from a file that only its owner may read. `None` when there is none.
+    pub fn read_file(path: &Path) -> Result<Option<Self>, MasterKeyError> {
+        Self::read(path, OWN_FILE)
+    }
+
+    /// Where the next master key of a keys directory waits.
+    #[must_use]
+    pub fn next_in(directory: &Path) -> PathBuf {
+        directory.join(NEXT_FILE_NAME)
+    }
+
+    /// Puts the next master key of a keys directory in the place of the present one.
+    pub fn put_next_in_place(directory: &Path) -> Result<(), MasterKeyError> {
+        let next = Self::next_in(directory);
+        fs::rename(&next, directory.join(FILE_NAME)).map_err(file_error("renaming", &next))?;
+        sync_directory(directory)
+    }
+
+    fn of_bytes(key: Zeroizing<[u8; 32]>) -> Self {
+        Self {
+            key,
+            inheritance: Inheritance::default(),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn of(key: [u8; 32]) -> Self {
+        Self::of_bytes(Zeroizing::new(key))
+    }
+
+    pub(super) fn inheritance(&self) -> &Inheritance {
+        &self.inheritance
+    }
+
+    pub(super) fn with_inheritance(self, inheritance: Inheritance) -> Self {
+        Self {
+            inheritance,
+            ..self
         }
     }
 
@@ -118,7 +177,7 @@ impl MasterKey {
     #[must_use]
     pub fn derive(&self, label: &'static str) -> Zeroizing<[u8; 32]> {
         let extract = hmac::Key::new(hmac::HMAC_SHA256, SALT);
-        let pseudorandom_key = hmac::sign(&extract, &*self.0);
+        let pseudorandom_key = hmac::sign(&extract, &*self.key);
         let expand = hmac::Key::new(hmac::HMAC_SHA256, pseudorandom_key.as_ref());
         let mut context = hmac::Context::with_key(&expand);
         context.update(label.as_bytes());
@@ -160,7 +219,14 @@ impl MasterKey {
         let malformed = || MasterKeyError::Malformed { origin: origin() };
         let bytes = Zeroizing::new(STANDARD.decode(text.trim()).map_err(|_| malformed())?);
         let key: [u8; 32] = bytes.as_slice().try_into().map_err(|_| malformed())?;
-        Ok(Self(Zeroizing::new(key)))
+        Ok(Self::of_bytes(Zeroizing::new(key)))
+    }
+}
+
+fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
     }
 }
 
@@ -330,7 +396,7 @@ mod tests {
             .unwrap()
             .fill(&mut expected)
             .unwrap();
-        assert_eq!(*MasterKey(Zeroizing::new([7; 32])).derive(label), expected);
+        assert_eq!(*MasterKey::of([7; 32]).derive(label), expected);
     }
 
     #[cfg(unix)]
@@ -348,8 +414,27 @@ mod tests {
     }
 
     #[test]
+    fn the_next_key_waits_beside_the_present_one_until_it_is_put_in_its_place() {
+        let keys = directory();
+        let source = MasterKeySource::KeysDirectory(keys.path().to_owned());
+        let entropy = SystemEntropy::default();
+        let present = MasterKey::create(keys.path(), &entropy).unwrap();
+        let waiting = MasterKey::next_in(keys.path());
+        assert!(MasterKey::read_file(&waiting).unwrap().is_none());
+        let next = MasterKey::create_file(&waiting, &entropy).unwrap();
+        let again = MasterKey::create_file(&waiting, &entropy).unwrap();
+        assert_eq!(next.fingerprint(), again.fingerprint(), "it is made once");
+        let loaded = || MasterKey::load(&source).unwrap().unwrap().fingerprint();
+        assert_eq!(loaded(), present.fingerprint());
+        MasterKey::put_next_in_place(keys.path()).unwrap();
+        assert_eq!(loaded(), next.fingerprint());
+        assert_eq!(fs::read_dir(keys.path()).unwrap().count(), 1);
+        assert!(MasterKey::put_next_in_place(keys.path()).is_err());
+    }
+
+    #[test]
     fn labels_share_nothing() {
-        let key = MasterKey(Zeroizing::new([7; 32]));
+        let key = MasterKey::of([7; 32]);
         assert_ne!(*key.derive("a"), *key.derive("b"));
         assert_eq!(*key.derive("a"), *key.derive("a"));
     }

@@ -2,9 +2,13 @@
 //!
 //! `ring` makes digests, HMAC, HKDF, PBKDF2, AES-GCM and random bytes; `aws-lc-rs` makes and uses
 //! RSA and elliptic-curve keys, because it signs more than twice as fast (docs/decisions/0002).
+//!
+//! Everything comes from the master key (`master_key`), and ends when that is renewed, but for what
+//! `inheritance` lets live on (docs/decisions/0018).
 
 mod audit_chain;
 mod entropy;
+mod inheritance;
 mod key_pair;
 mod master_key;
 mod password;

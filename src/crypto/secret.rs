@@ -2,6 +2,7 @@
 //! scanners and people can tell what leaked. Stored as an HMAC: 256 bits need no slow hash, and a
 //! fast check is what keeps the token endpoint fast.
 
+use std::iter;
 use std::sync::Arc;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
@@ -22,6 +23,8 @@ const CHECKSUM_CHARACTERS: usize = 6;
 /// Makes and compares secrets under a key derived from the master key.
 pub struct HmacSecretMint {
     key: hmac::Key,
+    /// Those of former master keys, under which older secrets are stored.
+    former: Vec<hmac::Key>,
     entropy: Arc<dyn Entropy>,
 }
 
@@ -29,9 +32,11 @@ impl HmacSecretMint {
     /// A mint for client secrets.
     #[must_use]
     pub fn new(master: &MasterKey, entropy: Arc<dyn Entropy>) -> Self {
-        let key = master.derive("client-secret");
+        let key = |derived: &[u8; 32]| hmac::Key::new(hmac::HMAC_SHA256, derived);
+        let former = master.inheritance().former().iter();
         Self {
-            key: hmac::Key::new(hmac::HMAC_SHA256, &*key),
+            key: key(&master.derive("client-secret")),
+            former: former.map(|keys| key(&keys.client_secret)).collect(),
             entropy,
         }
     }
@@ -65,13 +70,19 @@ impl SecretMint for HmacSecretMint {
         presented: &str,
         candidates: &mut dyn Iterator<Item = &'a ClientSecret>,
     ) -> Option<&'a ClientSecret> {
-        // The HMAC is computed whether or not there is a candidate, and every candidate is
+        // The HMACs are computed whether or not there is a candidate, and every candidate is
         // compared in constant time: an unknown client takes as long as a wrong secret.
         let tag = hmac::sign(&self.key, presented.as_bytes());
+        let former = self.former.iter();
+        let former: Vec<_> = former
+            .map(|key| hmac::sign(key, presented.as_bytes()))
+            .collect();
         let mut found = None;
         for candidate in candidates {
-            if verify_slices_are_equal(tag.as_ref(), &candidate.digest.0).is_ok() {
-                found = Some(candidate);
+            for tag in iter::once(&tag).chain(&former) {
+                if verify_slices_are_equal(tag.as_ref(), &candidate.digest.0).is_ok() {
+                    found = Some(candidate);
+                }
             }
         }
         found
@@ -121,6 +132,7 @@ mod tests {
     use super::super::SystemEntropy;
     use super::*;
     use crate::domain::Timestamp;
+    use crate::domain::audit::Seal;
     use crate::domain::revocation::StatusIndex;
 
     fn mint() -> (tempfile::TempDir, HmacSecretMint) {
@@ -152,6 +164,27 @@ mod tests {
         assert!(body.starts_with("tss1_") && body.len() == 48);
         let expected = URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, body.as_bytes()));
         assert_eq!(checksum, &expected[..6]);
+    }
+
+    #[test]
+    fn secrets_of_before_are_found_when_the_master_key_is_renewed() {
+        let entropy = || Arc::new(SystemEntropy::default());
+        let (first, next) = (MasterKey::of([1; 32]), MasterKey::of([2; 32]));
+        let inheritance = first.bequeath(&next, Seal::START, &*entropy());
+        let next = next.inherit(&inheritance.unwrap()).unwrap();
+        let of = |master: &MasterKey| HmacSecretMint::new(master, entropy());
+        let (old, id, digest) = of(&first).mint_client_secret().unwrap();
+        let (new, new_id, new_digest) = of(&next).mint_client_secret().unwrap();
+        assert_ne!(
+            of(&first).digest(&new),
+            new_digest,
+            "digested with the key of today"
+        );
+        let secrets = [stored(id, digest), stored(new_id, new_digest)];
+        let mint = of(&next);
+        let find = |text: &str| mint.find_matching(text, &mut secrets.iter()).map(|s| s.id);
+        assert_eq!((find(&old), find(&new)), (Some(id), Some(new_id)));
+        assert_eq!(find(&format!("{old} ")), None);
     }
 
     #[test]

@@ -13,7 +13,7 @@ const HALF: u16 = (1 << HALF_BITS) - 1;
 /// Four make a pseudorandom permutation (Luby and Rackoff); twice as many for so small a domain.
 const ROUNDS: u8 = 8;
 
-/// A Feistel network under a key derived from the master key, another for each list.
+/// A Feistel network under a key derived from the first master key, another for each list.
 pub struct FeistelPermutation {
     key: hmac::Key,
 }
@@ -23,7 +23,7 @@ impl FeistelPermutation {
     #[must_use]
     pub fn new(master: &MasterKey) -> Self {
         Self {
-            key: hmac::Key::new(hmac::HMAC_SHA256, &*master.derive("status-index")),
+            key: hmac::Key::new(hmac::HMAC_SHA256, &*master.status_index_key()),
         }
     }
 
@@ -76,5 +76,21 @@ mod tests {
             "the order shows: {in_order} stay where they were"
         );
         assert_eq!(permutation.index(u64::from(LIST_SIZE)).list(), 1);
+    }
+
+    #[test]
+    fn numbers_keep_their_indices_when_the_master_key_is_renewed() {
+        let entropy = crate::crypto::SystemEntropy::default();
+        let (first, next) = (MasterKey::of([1; 32]), || MasterKey::of([2; 32]));
+        let inheritance = first.bequeath(&next(), crate::domain::audit::Seal::START, &entropy);
+        let renewed = next().inherit(&inheritance.unwrap()).unwrap();
+        let indices = |master: &MasterKey| {
+            let permutation = FeistelPermutation::new(master);
+            (0..1_000)
+                .map(|number| permutation.index(number))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(indices(&renewed), indices(&first));
+        assert_ne!(indices(&next()), indices(&first));
     }
 }

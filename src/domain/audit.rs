@@ -103,6 +103,8 @@ kinds! {
     SigningKeysChanged = "signing_keys_changed";
     /// Everything older than an instant was cut off.
     TokensCutOff = "tokens_cut_off";
+    /// The database was handed over to a new master key.
+    MasterKeyRenewed = "master_key_renewed";
 }
 
 /// The text names no kind of record.

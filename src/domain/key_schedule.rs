@@ -253,6 +253,26 @@ impl<'a> KeyChain<'a> {
         Some(plan)
     }
 
+    /// Whatever has sealed the private keys is compromised: all leave at once, and a new key signs.
+    #[must_use]
+    pub fn begin_anew(&self, now: Timestamp, policy: &RotationPolicy) -> KeyPlan {
+        let kids = |is_meant: &dyn Fn(&SigningKey) -> bool| {
+            let meant = self.keys.iter().filter(|key| is_meant(key));
+            meant.map(|key| key.kid.clone()).collect::<Vec<Kid>>()
+        };
+        let has_private = |key: &SigningKey| key.sealed_private.is_some();
+        let is_live = |key: &SigningKey| {
+            let is_published = self.state(key, now).is_published();
+            key.revoked_at.is_none() && (is_published || has_private(key))
+        };
+        KeyPlan {
+            new_key: Some(self.next_key(policy.schedule_from(now))),
+            revoke: kids(&is_live),
+            destroy_private: kids(&has_private),
+            ..KeyPlan::default()
+        }
+    }
+
     fn usable(&self) -> impl Iterator<Item = &'a SigningKey> {
         self.keys
             .iter()

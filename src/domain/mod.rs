@@ -20,6 +20,7 @@ pub mod key_schedule;
 pub mod network;
 pub mod password;
 pub mod ports;
+pub mod rate_limit;
 pub mod redirect_uri;
 pub mod resource;
 pub mod revocation;

@@ -3,6 +3,7 @@
 
 mod audit;
 mod browser;
+mod master_key;
 mod outbound;
 mod people;
 mod revocation;
@@ -28,6 +29,9 @@ pub use audit::{AuditFilter, AuditStore, ChainSealer};
 pub use browser::{
     BrowserStore, CodeGrant, CodeGranting, GrantBasis, LoginEnd, LogoutDelivery, PushedName,
     PushedRequest, RequestDigest, SignIn, SignInOutcome, StoredLogin,
+};
+pub use master_key::{
+    MasterKeyRenewal, MasterKeyStore, RenewalOutcome, RenewalRecords, SealedInheritance,
 };
 pub use outbound::{DeliveryFailure, LogoutReceivers};
 pub use people::{
@@ -343,7 +347,9 @@ pub struct PoolUse {
 /// takes a record writes it when, and only when, it changes something; it happens at the instant of
 /// the record.
 #[async_trait]
-pub trait Store: PeopleStore + BrowserStore + AuditStore + RevocationStore {
+pub trait Store:
+    PeopleStore + BrowserStore + AuditStore + RevocationStore + MasterKeyStore
+{
     /// Registers a client. [`ClientChange::Unchanged`] when the id is taken.
     async fn create_client(
         &self,
@@ -430,16 +436,17 @@ pub struct SecretRotationOrder {
     pub force: bool,
 }
 
-/// Why the database did not do it. Nothing was changed.
+/// Why the database did not do it.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// It cannot be reached, is too busy, or has no room. Trying again may help.
+    /// It cannot be reached, is too busy, or has no room. Trying again may help. Nothing was changed, as far
+    /// as is known: when the answer was lost on the way, it may have been.
     #[error("the database is not available: {0}")]
     Unavailable(String),
-    /// A row does not hold what this program writes.
+    /// A row does not hold what this program writes. Nothing was changed.
     #[error("the database holds a row that cannot be read: {0}")]
     Corrupt(String),
-    /// Anything else; a defect.
+    /// Anything else; a defect. Nothing was changed.
     #[error("the database refused a statement: {0}")]
     Failed(String),
 }

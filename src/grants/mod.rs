@@ -52,7 +52,7 @@ pub use client_credentials::ClientCredentialsRequest;
 pub use end_session::{EndSession, EndSessionRequest};
 pub use introspection::Introspection;
 pub use logout_delivery::{AT_ONCE, LogoutDeliveries};
-pub use presented_token::PresentedToken;
+pub use presented_token::{Judged, PresentedToken};
 pub use pushed_request::PushedResponse;
 pub use refresh_token::{RefreshOutcome, RefreshRefusal, RefreshRequest, invalid_refresh_token};
 pub use userinfo::UserinfoRefusal;

@@ -51,6 +51,9 @@ pub enum PresentedToken {
     },
 }
 
+/// A token that is good now, or why it is not: for logs and metrics, never for the sender.
+pub type Judged = Result<PresentedToken, &'static str>;
+
 impl PresentedToken {
     /// The session that the token belongs to.
     #[must_use]
@@ -93,38 +96,47 @@ impl TokenService {
         text: &str,
         now: Timestamp,
     ) -> Result<Option<PresentedToken>, StoreError> {
+        Ok(self.judge_token(text, now).await?.ok())
+    }
+
+    /// The same, with the reason where there is nothing to find.
+    pub async fn judge_token(&self, text: &str, now: Timestamp) -> Result<Judged, StoreError> {
         // The kind is in the prefix, so a hint (RFC 7009 §2.1, RFC 7662 §2.1) has nothing to add.
         let tokens = &self.accounts.tokens;
         if let Some(token) = tokens.read_refresh_token(text) {
-            return self.find_refresh_token(&token, now).await;
+            let found = self.find_refresh_token(&token, now).await?;
+            return Ok(found.ok_or("refresh_token_not_live"));
         }
         if let Some(token) = tokens.read_reference_token(text) {
-            return self.find_reference_token(token, now).await;
+            let found = self.find_reference_token(token, now).await?;
+            return Ok(found.ok_or("reference_not_live"));
         }
-        let claims = self.reader.read_access_token(text, now);
-        let Some(claims) = claims.filter(|claims| !self.is_taken_back(claims)) else {
-            return Ok(None);
-        };
-        self.find_jwt(claims, now).await
+        match self.reader.read_access_token(text, now) {
+            Ok(claims) if self.is_taken_back(&claims) => Ok(Err("revoked")),
+            Ok(claims) => self.judge_jwt(claims, now).await,
+            Err(reject) => Ok(Err(reject.reason())),
+        }
     }
 
-    async fn find_jwt(
+    async fn judge_jwt(
         &self,
         claims: Claims<Map<String, Value>>,
         now: Timestamp,
-    ) -> Result<Option<PresentedToken>, StoreError> {
+    ) -> Result<Judged, StoreError> {
         let claims = Box::new(claims);
         let Some(client) = self.enabled_client(&claims.client_id) else {
-            return Ok(None);
+            return Ok(Err("client_disabled"));
         };
         let Some(sid) = &claims.sid else {
             // An id may be registered again after its client was deleted.
             let is_of_this_client = claims.iat >= client.created_at.timestamp();
             let found = PresentedToken::Service { claims, client };
-            return Ok(is_of_this_client.then_some(found));
+            return Ok(is_of_this_client
+                .then_some(found)
+                .ok_or("client_registered_anew"));
         };
         let Ok(id) = sid.parse() else {
-            return Ok(None);
+            return Ok(Err("invalid_claim"));
         };
         let found = self.accounts.store.find_session(id).await?;
         Ok(found
@@ -138,7 +150,8 @@ impl TokenService {
             .map(|session| PresentedToken::Person {
                 claims,
                 session: Box::new(session),
-            }))
+            })
+            .ok_or("session_not_live"))
     }
 
     async fn find_refresh_token(

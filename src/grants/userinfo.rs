@@ -33,24 +33,25 @@ impl TokenService {
         now: Timestamp,
     ) -> Result<Map<String, Value>, UserinfoRefusal> {
         let invalid = UserinfoRefusal::InvalidToken;
-        let (scope, session) = match self.find_token(token, now).await? {
-            Some(PresentedToken::Person { claims, session }) => {
+        let (scope, session) = match self.judge_token(token, now).await? {
+            Ok(PresentedToken::Person { claims, session }) => {
                 // RFC 9449 §7.2: a token that is bound to a key is no bearer token.
                 if claims.is_sender_constrained() {
                     return Err(invalid("sender_constrained"));
                 }
                 (claims.scope.clone(), session)
             }
-            Some(PresentedToken::Reference { scope, session, .. }) => (scope, session),
-            Some(PresentedToken::Service { .. }) => return Err(invalid("not_a_person")),
-            Some(PresentedToken::Refresh { .. }) | None => return Err(invalid("not_live")),
+            Ok(PresentedToken::Reference { scope, session, .. }) => (scope, session),
+            Ok(PresentedToken::Service { .. }) => return Err(invalid("not_a_person")),
+            Ok(PresentedToken::Refresh { .. }) => return Err(invalid("refresh_token")),
+            Err(reason) => return Err(invalid(reason)),
         };
         if !scope.contains("openid") {
             return Err(UserinfoRefusal::InsufficientScope);
         }
         let terms = &session.terms;
         let Some(user) = self.accounts.store.find_user(terms.user_id).await? else {
-            return Err(invalid("not_live"));
+            return Err(invalid("user_deleted"));
         };
         let mut told = RequestedClaims::of_scope(&scope)
             .and(&terms.claims)

@@ -35,9 +35,11 @@ pub(super) async fn post(
         Ok(_) => "succeeded",
         Err(refusal) => super::error::challenge_outcome(refusal),
     });
+    let code = answer?.authorization_code;
+    endpoints.refund_address(&request);
     Ok(HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, "no-store"))
-        .json(json!({ "authorization_code": answer?.authorization_code.as_str() })))
+        .json(json!({ "authorization_code": code.as_str() })))
 }
 
 fn parameters(form: &Form) -> ChallengeRequest {

@@ -1,5 +1,7 @@
 //! Which client a request is from (RFC 6749 §2.3), and where it comes from.
 
+use std::net::IpAddr;
+
 use actix_web::HttpRequest;
 use actix_web::http::header;
 use zeroize::Zeroizing;
@@ -14,7 +16,7 @@ use crate::domain::Timestamp;
 use crate::domain::client::ClientAuthMethod;
 use crate::domain::device::DeviceLabel;
 use crate::domain::error::OAuthError;
-use crate::domain::network::is_public;
+use crate::domain::network::{Networks, is_public};
 use crate::grants::{AuthenticatedClient, ClientCredential, Presentation, RequestContext};
 
 /// RFC 6749 §2.3: the client says, and proves if it can, who it is before anything else is looked
@@ -26,15 +28,17 @@ pub(super) fn authenticate(
     now: Timestamp,
 ) -> Result<AuthenticatedClient, ApiError> {
     let challenge = request.headers().contains_key(header::AUTHORIZATION);
-    let refused = |error| ApiError::OAuth { error, challenge };
-    let credential = client_credential(request, form).map_err(refused)?;
-    if let Ok(id) = credential.client_id.parse() {
-        Caller::note(request, &id);
+    let client = client_credential(request, form).and_then(|credential| {
+        if let Ok(id) = credential.client_id.parse() {
+            Caller::note(request, &id);
+        }
+        endpoints.service.authenticate_client(&credential, now)
+    });
+    match &client {
+        Ok(client) if !client.is_public() => endpoints.charge_client(&client.id, now)?,
+        Ok(_) | Err(_) => endpoints.charge_address(request, now)?,
     }
-    endpoints
-        .service
-        .authenticate_client(&credential, now)
-        .map_err(refused)
+    client.map_err(|error| ApiError::OAuth { error, challenge })
 }
 
 /// The one credential of the request (RFC 6749 §2.3: not more than one way of authenticating).
@@ -76,9 +80,20 @@ pub(super) fn context(endpoints: &Endpoints, request: &HttpRequest) -> RequestCo
     let address = client_address(request, trusted);
     RequestContext {
         address,
-        address_counts: address.is_some_and(|it| is_public(it) || trusted.contains(it)),
+        address_counts: address.is_some_and(|address| counts(address, trusted)),
         device: user_agent
             .and_then(|value| value.to_str().ok())
             .and_then(DeviceLabel::of_user_agent),
     }
+}
+
+/// The address that a request comes from, where it can be told.
+pub(super) fn counted_address(endpoints: &Endpoints, request: &HttpRequest) -> Option<IpAddr> {
+    let trusted = &endpoints.trusted_proxies;
+    client_address(request, trusted).filter(|address| counts(*address, trusted))
+}
+
+/// Behind a proxy that nobody has named everybody seems to have its private address, which says nothing.
+fn counts(address: IpAddr, trusted: &Networks) -> bool {
+    is_public(address) || trusted.contains(address)
 }

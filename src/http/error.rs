@@ -37,6 +37,8 @@ pub(super) enum ApiError {
     Malformed(Cow<'static, str>),
     /// More than [`super::MAX_BODY_BYTES`].
     BodyTooLarge,
+    /// The caller asks more than one may; so long to wait.
+    TooManyRequests(chrono::TimeDelta),
     /// The body did not come in time.
     BodyTooSlow,
     /// There is no such endpoint.
@@ -82,6 +84,10 @@ pub(super) struct Outcome {
     pub(super) cause: Option<String>,
 }
 
+/// Why a bearer token was rejected, for the metrics; travels in the response's extensions.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rejected(pub(super) &'static str);
+
 /// The answer that an error becomes.
 struct Answer {
     status: StatusCode,
@@ -89,6 +95,8 @@ struct Answer {
     description: Cow<'static, str>,
     header: Option<(header::HeaderName, HeaderValue)>,
     cause: Option<String>,
+    /// Why the bearer token was rejected; never shown either.
+    rejected: Option<Rejected>,
     /// With what a login goes on.
     auth_session: Option<String>,
 }
@@ -119,6 +127,10 @@ impl ApiError {
                 StatusCode::REQUEST_TIMEOUT,
                 "invalid_request",
                 "the body did not come within ten seconds",
+            ),
+            Self::TooManyRequests(wait) => too_many(
+                *wait,
+                "too many requests from here; wait as long as Retry-After says",
             ),
             Self::NotFound => Answer::new(
                 StatusCode::NOT_FOUND,
@@ -155,6 +167,7 @@ impl Answer {
             description: description.into(),
             header: None,
             cause: None,
+            rejected: None,
             auth_session: None,
         }
     }
@@ -162,6 +175,11 @@ impl Answer {
     fn with_header(mut self, name: header::HeaderName, value: &str) -> Self {
         self.header = HeaderValue::from_str(value).ok().map(|value| (name, value));
         self
+    }
+
+    fn rejecting(mut self, reason: &'static str) -> Self {
+        self.rejected = Some(Rejected(reason));
+        self.caused_by(reason.to_owned())
     }
 
     fn caused_by(mut self, cause: String) -> Self {
@@ -268,13 +286,18 @@ fn password(error: &PasswordError) -> Answer {
     }
 }
 
-/// RFC 6585 §4.
 fn too_many_attempts(wait: chrono::TimeDelta) -> Answer {
+    let description = "too many failed attempts; wait as long as Retry-After says";
+    too_many(wait, description)
+}
+
+/// RFC 6585 §4.
+fn too_many(wait: chrono::TimeDelta, description: &'static str) -> Answer {
     let seconds = wait.num_seconds().max(0) + 1;
     Answer::new(
         StatusCode::TOO_MANY_REQUESTS,
         "temporarily_unavailable",
-        "too many failed attempts; wait as long as Retry-After says",
+        description,
     )
     .with_header(header::RETRY_AFTER, &seconds.to_string())
 }
@@ -322,14 +345,14 @@ fn bearer(error: &BearerError) -> Answer {
             "the access token is not valid here",
             r#", error="invalid_token""#,
         )
-        .caused_by((*reason).to_owned()),
+        .rejecting(reason),
         BearerError::OtherAudience => challenge(
             StatusCode::UNAUTHORIZED,
             "invalid_token",
             "the access token is for another API; refresh with the issuer as resource",
             r#", error="invalid_token""#,
         )
-        .caused_by("wrong_audience".to_owned()),
+        .rejecting("wrong_audience"),
         BearerError::InsufficientScope(scope) => challenge(
             StatusCode::FORBIDDEN,
             "insufficient_scope",
@@ -485,6 +508,9 @@ impl ResponseError for ApiError {
             code: answer.code,
             cause: answer.cause,
         });
+        if let Some(rejected) = answer.rejected {
+            response.extensions_mut().insert(rejected);
+        }
         response
     }
 }

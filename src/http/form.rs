@@ -44,7 +44,7 @@ impl Form {
             .collect()
     }
 
-    fn parse(body: &[u8]) -> Result<Self, Malformed> {
+    pub(super) fn parse(body: &[u8]) -> Result<Self, Malformed> {
         /// RFC 8707 §2 is the one specification that lets a parameter be repeated.
         const REPEATABLE: &str = "resource";
         let body = std::str::from_utf8(body).map_err(|_| "the form is not UTF-8")?;
@@ -135,9 +135,7 @@ fn form_body(
     request: &HttpRequest,
     payload: &mut Payload,
 ) -> impl Future<Output = Result<web::Bytes, ApiError>> + use<> {
-    let is_form = request
-        .content_type()
-        .eq_ignore_ascii_case("application/x-www-form-urlencoded");
+    let is_form = has_media_type(request, "application/x-www-form-urlencoded");
     let has_query = !request.query_string().is_empty();
     let is_encoded = request.headers().contains_key(header::CONTENT_ENCODING);
     let body = read_body(request, payload);
@@ -157,6 +155,13 @@ fn form_body(
         }
         body.await
     }
+}
+
+/// Whether the body is of this kind. With two headers it is of none: of those a proxy would read one
+/// and this server the other.
+pub(super) fn has_media_type(request: &HttpRequest, media_type: &str) -> bool {
+    let headers = request.headers().get_all(header::CONTENT_TYPE);
+    headers.count() == 1 && request.content_type().eq_ignore_ascii_case(media_type)
 }
 
 /// How long a client may take to send a body.

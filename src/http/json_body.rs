@@ -3,14 +3,14 @@
 use std::fmt;
 
 use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use actix_web::{FromRequest, HttpRequest};
 use futures_util::future::LocalBoxFuture;
 use serde::de::{DeserializeOwned, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::error::ApiError;
-use super::form::read_body;
+use super::form::{has_media_type, read_body};
 
 /// A JSON body; an empty one counts as an empty object.
 pub(super) struct JsonBody<T>(pub(super) T);
@@ -20,9 +20,7 @@ impl<T: DeserializeOwned> FromRequest for JsonBody<T> {
     type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let is_json = request
-            .content_type()
-            .eq_ignore_ascii_case("application/json");
+        let is_json = has_media_type(request, "application/json");
         let body = read_body(request, payload);
         Box::pin(async move {
             let body = body.await?;
@@ -39,7 +37,7 @@ impl<T: DeserializeOwned> FromRequest for JsonBody<T> {
     }
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<JsonBody<T>, ApiError> {
+pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<JsonBody<T>, ApiError> {
     let Unique(value) = serde_json::from_slice(body).map_err(|error| does_not_fit(&error))?;
     if !value.is_object() {
         return Err(ApiError::Malformed("the body must be a JSON object".into()));

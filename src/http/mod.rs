@@ -16,6 +16,7 @@ mod cross_origin;
 mod docs;
 mod error;
 mod form;
+pub mod fuzzing;
 mod health;
 mod introspect;
 mod json_body;
@@ -29,6 +30,7 @@ mod page;
 mod par;
 mod person;
 mod published;
+mod rate_limits;
 pub mod relay;
 mod revocation_seq;
 mod revocation_stream;
@@ -58,6 +60,7 @@ use crate::web::Brand;
 
 use error::ApiError;
 use published::Published;
+use rate_limits::Callers;
 
 /// The largest body that any endpoint takes, in bytes.
 pub const MAX_BODY_BYTES: usize = 16 * 1024;
@@ -75,6 +78,7 @@ pub struct Endpoints {
     jwks_cache_control: String,
     docs: docs::Page,
     trusted_proxies: Networks,
+    callers: Callers,
     pages: browser::Pages,
 }
 
@@ -86,6 +90,8 @@ pub struct Surroundings {
     pub trusted_proxies: Networks,
     /// How many may follow the log of revocations at once.
     pub streams: StreamLimits,
+    /// How much one caller may ask.
+    pub rates: RateLimits,
     /// Whose pages they are.
     pub brand: Brand,
 }
@@ -109,6 +115,7 @@ impl Endpoints {
             surroundings.trusted_proxies.clone(),
             &*service.entropy,
         );
+        let callers = Callers::new(surroundings.rates, metrics.rate_limits.clone());
         let feed = RevocationFeed::new(
             replica.revocations.feed.clone(),
             surroundings.streams,
@@ -127,6 +134,7 @@ impl Endpoints {
             jwks_cache_control,
             docs: docs::Page::new(),
             trusted_proxies: surroundings.trusted_proxies,
+            callers,
             pages,
         }
     }
@@ -210,6 +218,7 @@ pub fn mount_feed(config: &mut web::ServiceConfig, feed: &web::Data<RevocationFe
 
 /// Counts and logs every request; wraps the whole application.
 pub use observe::{Observer, observe};
+pub use rate_limits::RateLimits;
 pub use revocation_stream::RevocationFeed;
 pub use stream_limits::StreamLimits;
 

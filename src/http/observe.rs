@@ -15,7 +15,7 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, web};
 
 use super::client_address::client_address;
-use super::error::Outcome;
+use super::error::{Outcome, Rejected};
 use crate::domain::id::{ClientId, Kid, SessionId, UserId};
 use crate::domain::network::Networks;
 use crate::domain::ports::Entropy;
@@ -157,6 +157,9 @@ fn report<B>(observer: &Observer, response: &ServiceResponse<B>, request_id: &st
     observer
         .metrics
         .request(endpoint.clone(), method, code, took);
+    if let Some(Rejected(reason)) = extensions.get() {
+        observer.metrics.token_rejected(reason);
+    }
 
     macro_rules! line {
         ($level:ident) => {{

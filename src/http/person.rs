@@ -40,26 +40,27 @@ async fn authorize(request: &HttpRequest) -> Result<Person, ApiError> {
         .ok_or_else(|| invalid("not_configured"))?;
     let token = bearer::token(request).map_err(ApiError::Bearer)?;
     let now = endpoints.clock.now();
-    let found = endpoints.service.find_token(token, now).await;
+    let found = endpoints.service.judge_token(token, now).await;
     let found = found.map_err(crate::grants::GrantError::from)?;
     // An API that got a token must not be able to use it here: it has to be for this issuer.
     let issuer = endpoints.issuer().as_str();
     let (is_for_us, scope, session) = match found {
-        Some(PresentedToken::Person { claims, session }) => {
+        Ok(PresentedToken::Person { claims, session }) => {
             // RFC 9449 §7.2: a token that is bound to a key is no bearer token.
             if claims.is_sender_constrained() {
                 return Err(invalid("sender_constrained"));
             }
             (claims.aud.contains(issuer), claims.scope.clone(), session)
         }
-        Some(PresentedToken::Reference {
+        Ok(PresentedToken::Reference {
             audience,
             scope,
             session,
             ..
         }) => (audience.contains(issuer), scope, session),
-        Some(PresentedToken::Service { .. }) => return Err(invalid("not_a_person")),
-        Some(PresentedToken::Refresh { .. }) | None => return Err(invalid("not_live")),
+        Ok(PresentedToken::Service { .. }) => return Err(invalid("not_a_person")),
+        Ok(PresentedToken::Refresh { .. }) => return Err(invalid("refresh_token")),
+        Err(reason) => return Err(invalid(reason)),
     };
     let terms = &session.terms;
     Caller::note(request, &terms.client_id);

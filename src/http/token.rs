@@ -49,6 +49,7 @@ pub(super) async fn post(
         }
         Err(error) => return Err(error.into()),
     };
+    endpoints.refund_address(&request);
     endpoints
         .metrics
         .token_issued(grant.as_str(), client.id.as_str());

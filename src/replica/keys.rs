@@ -9,7 +9,7 @@ use bytes::Bytes;
 use prometheus_client::metrics::histogram::Histogram;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use tokensmith_verify::{Audience, Claims, KeySet, Verifier, jws};
+use tokensmith_verify::{Audience, Claims, KeySet, Reject, Verifier, jws};
 
 use crate::domain::Timestamp;
 use crate::domain::algorithm::Algorithm;
@@ -221,10 +221,14 @@ impl SigningKeys for KeyRing {
 }
 
 impl AccessTokenReader for KeyRing {
-    fn read_access_token(&self, text: &str, now: Timestamp) -> Option<Claims<Map<String, Value>>> {
-        let reader = self.reader.load_full()?;
-        let verified = reader.verify_at(text, now.timestamp()).ok()?;
-        Some(verified.into_inner())
+    fn read_access_token(
+        &self,
+        text: &str,
+        now: Timestamp,
+    ) -> Result<Claims<Map<String, Value>>, Reject> {
+        let reader = self.reader.load_full().ok_or(Reject::KeysUnavailable)?;
+        let verified = reader.verify_at(text, now.timestamp())?;
+        Ok(verified.into_inner())
     }
 }
 

@@ -134,6 +134,13 @@ impl Replica {
                 tracing::error!(%error, %algorithm, "cannot prepare the next signing key");
                 return false;
             }
+            if self
+                .keys
+                .needs_upkeep(algorithm, now, &self.administration.policy)
+            {
+                tracing::error!(%algorithm, "no signing key is usable; run: tokensmith keys rotate --now");
+                return false;
+            }
             tracing::info!(%algorithm, "signing keys brought up to date");
         }
         true

@@ -39,7 +39,10 @@ fn classify(error: &sqlx::Error) -> StoreError {
         | sqlx::Error::Tls(_)
         | sqlx::Error::PoolTimedOut
         | sqlx::Error::PoolClosed
-        | sqlx::Error::WorkerCrashed => StoreError::Unavailable(text),
+        | sqlx::Error::WorkerCrashed
+        // The connection has got out of step, and is given up.
+        | sqlx::Error::BeginFailed
+        | sqlx::Error::Protocol(_) => StoreError::Unavailable(text),
         sqlx::Error::ColumnDecode { .. }
         | sqlx::Error::ColumnNotFound(_)
         | sqlx::Error::Decode(_) => StoreError::Corrupt(text),
@@ -59,8 +62,9 @@ fn classify(error: &sqlx::Error) -> StoreError {
 fn is_passing(code: &str) -> bool {
     // PostgreSQL, appendix A: connection exceptions, transaction rollback, insufficient
     // resources, operator intervention, system error; a server that is a read-only standby, a
-    // database that is away or takes no connections just now.
-    const POSTGRES_CODES: [&str; 3] = ["25006", "3D000", "55000"];
+    // database that is away or takes no connections just now; a transaction that waited for this
+    // program too long, and a lock that could not be had.
+    const POSTGRES_CODES: [&str; 6] = ["25006", "25P03", "25P04", "3D000", "55000", "55P03"];
     const POSTGRES_CLASSES: [&str; 5] = ["08", "40", "53", "57", "58"];
     // SQLite: BUSY, LOCKED, NOMEM, READONLY, IOERR, FULL, CANTOPEN; the low byte is the primary
     // code.
@@ -80,7 +84,12 @@ mod tests {
     #[test]
     fn an_error_that_may_pass_is_told_from_a_defect() {
         for passing in [
-            "08006", "40001", "53300", "57P01", "25006", "55000", "5", "517", "13", "10",
+            // PostgreSQL: connection lost, serialization, disk full, too many connections, statement
+            // timeout, shutdown, starting up, idle in a transaction, read-only, no lock.
+            "08006", "40001", "53100", "53300", "57014", "57P01", "57P03", "25P03", "25006",
+            "55000",
+            "55P03", // SQLite: BUSY, BUSY_SNAPSHOT, FULL, IOERR, IOERR_WRITE, IOERR_SHMSIZE.
+            "5", "517", "13", "10", "778", "4874",
         ] {
             assert!(is_passing(passing), "{passing}");
         }

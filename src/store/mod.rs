@@ -3,8 +3,10 @@
 
 mod connection;
 mod error;
+mod gate;
 mod location;
 mod postgres;
+mod presence;
 mod rows;
 mod sql;
 mod sql_store;
@@ -13,12 +15,14 @@ mod transitions;
 
 use std::sync::Arc;
 
+pub use gate::StoreLimits;
 pub use location::{DatabaseLocation, InvalidDatabaseUrl};
 /// Every portable statement with its name, for tests that prepare them.
 pub use sql::ALL as STATEMENTS;
 
 use crate::domain::ports::Store;
 use crate::telemetry::metrics::StoreMetrics;
+use presence::Company;
 
 /// Why a database could not be opened: one line for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -32,17 +36,39 @@ pub struct OpenError(pub String);
 /// One clear line when the place does not exist, cannot be written or cannot be reached.
 pub async fn open(
     location: &DatabaseLocation,
-    most_connections: u32,
+    limits: StoreLimits,
+    metrics: StoreMetrics,
+) -> Result<Arc<dyn Store>, OpenError> {
+    open_in(Company::Anybody, location, limits, metrics).await
+}
+
+/// As [`open`], for what must not happen while anybody else is at work. Of SQLite this process is then the
+/// only one; of PostgreSQL the transitions concerned find out by themselves.
+///
+/// # Errors
+/// As [`open`], and when somebody else is there.
+pub async fn open_alone(
+    location: &DatabaseLocation,
+    limits: StoreLimits,
+    metrics: StoreMetrics,
+) -> Result<Arc<dyn Store>, OpenError> {
+    open_in(Company::Nobody, location, limits, metrics).await
+}
+
+async fn open_in(
+    company: Company,
+    location: &DatabaseLocation,
+    limits: StoreLimits,
     metrics: StoreMetrics,
 ) -> Result<Arc<dyn Store>, OpenError> {
     Ok(match location {
         DatabaseLocation::Sqlite(path) => {
-            let database = sqlite::Sqlite::open(path, most_connections, metrics.clone()).await?;
-            Arc::new(sql_store::SqlStore::new(database, metrics))
+            let database = sqlite::Sqlite::open(path, company, limits, metrics.clone()).await?;
+            Arc::new(sql_store::SqlStore::new(database, limits, metrics))
         }
         DatabaseLocation::Postgres(options) => {
-            let database = postgres::Postgres::open(options, most_connections).await?;
-            Arc::new(sql_store::SqlStore::new(database, metrics))
+            let database = postgres::Postgres::open(options, limits).await?;
+            Arc::new(sql_store::SqlStore::new(database, limits, metrics))
         }
     })
 }

@@ -3,22 +3,28 @@
 use std::time::Duration;
 
 use sqlx::migrate::Migrator;
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPool, PgPoolOptions};
-use sqlx::{Connection, PgConnection, Row};
+use sqlx::{Connection, PgConnection, Postgres as Driver, Row};
+use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use super::OpenError;
 use super::location::DatabaseLocation;
+use super::sql;
 use super::sql_store::{Database, Work};
+use super::{OpenError, StoreLimits};
 use crate::domain::Timestamp;
 use crate::domain::ports::{PoolUse, StoreError};
 
-/// How long a request waits for a connection before it is told to come back later.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the first connection may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A connection that has been idle for so long is tested before it is used.
 const TESTED_AFTER: Duration = Duration::from_secs(1);
+
+/// How long nobody has to say anything before it is tested whether one would hear it.
+const LISTENED_IN_VAIN: Duration = Duration::from_secs(30);
 
 /// Where replicas wake each other. The words that are said there are empty: what there is to know is
 /// in the tables, and who misses a word looks a moment later.
@@ -26,16 +32,15 @@ const CHANNEL: &str = "tokensmith_revocations";
 
 pub(super) struct Postgres {
     pool: PgPool,
-    /// One connection, beside those that do the work.
-    listening: PgPool,
+    options: PgConnectOptions,
     ear: Mutex<Option<PgListener>>,
-    most_connections: u32,
+    limits: StoreLimits,
 }
 
 impl Postgres {
     pub(super) async fn open(
         options: &PgConnectOptions,
-        most_connections: u32,
+        limits: StoreLimits,
     ) -> Result<Self, OpenError> {
         let location = DatabaseLocation::Postgres(Box::new(options.clone()));
         let options = match options.get_application_name() {
@@ -46,47 +51,145 @@ impl Postgres {
         let failed = |error: &dyn std::fmt::Display| {
             OpenError(format!("cannot connect to {location}: {error}"))
         };
-        match timeout(ACQUIRE_TIMEOUT, PgConnection::connect_with(&options)).await {
-            Ok(Ok(connection)) => drop(connection.close().await),
-            Ok(Err(error)) => return Err(failed(&error)),
+        let mut first = match timeout(CONNECT_TIMEOUT, PgConnection::connect_with(&options)).await {
+            Ok(connected) => connected.map_err(|error| failed(&error))?,
             Err(_) => return Err(failed(&"no answer within five seconds")),
-        }
-        let listening = PgPoolOptions::new()
-            .max_connections(1)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .connect_lazy_with(options.clone());
+        };
+        // The migrator takes an advisory lock: of replicas that start together one migrates and
+        // the others wait, as long as it takes. During a rolling upgrade an older binary meets newer
+        // migrations.
+        let mut migrations: Migrator = sqlx::migrate!("migrations/postgres");
+        migrations
+            .set_ignore_missing(true)
+            .run(&mut first)
+            .await
+            .map_err(|error| OpenError(format!("cannot migrate {location}: {error}")))?;
+        drop(first.close().await);
+        let test_timeout = limits.timeout / 2;
+        let give_up_after = limits.timeout.as_millis().to_string();
         let pool = PgPoolOptions::new()
-            .max_connections(most_connections)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .max_connections(limits.connections)
+            .acquire_timeout(limits.timeout)
+            .after_connect(move |connection, _| {
+                let give_up_after = give_up_after.clone();
+                Box::pin(async move {
+                    sqlx::query(sql::POSTGRES_GIVE_UP_AFTER)
+                        .bind(give_up_after)
+                        .persistent(false)
+                        .execute(connection)
+                        .await?;
+                    Ok(())
+                })
+            })
             // The pool would test a connection both when it comes back and when it goes out: two
             // round trips beside the one that is wanted. One that was used a moment ago is good.
             .test_before_acquire(false)
-            .before_acquire(|connection, usage| {
+            .before_acquire(move |connection, usage| {
                 Box::pin(async move {
                     if usage.idle_for >= TESTED_AFTER {
-                        connection.ping().await?;
+                        // So short that there is time for a new connection: a network that was away
+                        // leaves some that nobody will ever answer on.
+                        timeout(test_timeout, connection.ping())
+                            .await
+                            .map_err(|_| sqlx::Error::PoolTimedOut)??;
                     }
                     Ok(true)
                 })
             })
-            .connect_with(options)
+            .connect_with(options.clone())
             .await
             .map_err(|error| OpenError(format!("cannot connect to {location}: {error}")))?;
-        // The migrator takes an advisory lock: of replicas that start together one migrates and
-        // the others wait. During a rolling upgrade an older binary meets newer migrations.
-        let mut migrations: Migrator = sqlx::migrate!("migrations/postgres");
-        migrations
-            .set_ignore_missing(true)
-            .run(&pool)
-            .await
-            .map_err(|error| OpenError(format!("cannot migrate {location}: {error}")))?;
         Ok(Self {
             pool,
-            listening,
+            options,
             ear: Mutex::default(),
-            most_connections,
+            limits,
         })
+    }
+
+    async fn borrow(&self) -> Result<Loan, StoreError> {
+        Ok(Loan {
+            connection: Some(self.pool.acquire().await?),
+            is_at_rest: false,
+            return_timeout: self.limits.timeout,
+        })
+    }
+
+    async fn listen(&self) -> Result<PgListener, sqlx::Error> {
+        // A pool for each listener: where the network is gone, the old one goes on trying to take leave.
+        let own = PgPoolOptions::new()
+            .max_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_lazy_with(self.options.clone());
+        let begin = async {
+            let mut listener = PgListener::connect_with(&own).await?;
+            listener.listen(CHANNEL).await?;
+            Ok(listener)
+        };
+        timeout(self.limits.timeout, begin)
+            .await
+            .unwrap_or(Err(sqlx::Error::PoolTimedOut))
+    }
+
+    /// Waits for word, and makes sure from time to time that it could be heard.
+    async fn hear(&self, listener: &mut PgListener) -> Result<(), sqlx::Error> {
+        loop {
+            if let Ok(heard) = timeout(LISTENED_IN_VAIN, listener.recv()).await {
+                return heard.map(|_| ());
+            }
+            let test = sqlx::query(sql::POSTGRES_TIME).execute(&mut *listener);
+            timeout(self.limits.timeout, test)
+                .await
+                .unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
+        }
+    }
+}
+
+/// A connection on loan from the pool.
+///
+/// It goes back when what was done with it has come to an end. In the middle of something – whoever waited
+/// has given up, or the connection broke – it is closed instead: the driver may have left a transaction
+/// open, in which the next statement, meant to commit by itself, would not be committed.
+struct Loan {
+    /// There until it is dropped.
+    connection: Option<PoolConnection<Driver>>,
+    is_at_rest: bool,
+    return_timeout: Duration,
+}
+
+impl Loan {
+    /// Does something with the connection.
+    async fn run<T>(
+        &mut self,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let Some(connection) = &mut self.connection else {
+            return Err(sqlx::Error::PoolClosed.into());
+        };
+        let outcome = work(connection).await;
+        self.is_at_rest = !matches!(outcome, Err(StoreError::Unavailable(_)));
+        outcome
+    }
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        let Some(mut connection) = self.connection.take() else {
+            return;
+        };
+        match Handle::try_current() {
+            Ok(runtime) if self.is_at_rest => {
+                // What the pool does itself with a connection that is dropped (sqlx hides the function, so a
+                // new version may take it away), but within a limit: the pool tests the connection, and one
+                // that nobody answers on would keep its place.
+                let return_timeout = self.return_timeout;
+                runtime.spawn(async move {
+                    let _closed = timeout(return_timeout, connection.return_to_pool()).await;
+                });
+            }
+            Ok(_) | Err(_) => drop(connection.detach()),
+        }
     }
 }
 
@@ -99,10 +202,29 @@ impl Database for Postgres {
         &self,
         work: impl Work<PgConnection, T>,
     ) -> Result<T, StoreError> {
-        let mut transaction = self.pool.begin().await?;
-        let value = work(&mut transaction).await?;
-        transaction.commit().await?;
-        Ok(value)
+        let in_transaction = async |connection: &mut PgConnection| {
+            let mut transaction = connection.begin().await?;
+            let value = work(&mut transaction).await?;
+            transaction.commit().await?;
+            Ok(value)
+        };
+        self.borrow().await?.run(in_transaction).await
+    }
+
+    async fn write_long<T: Send + 'static>(
+        &self,
+        work: impl Work<PgConnection, T>,
+    ) -> Result<T, StoreError> {
+        let in_transaction = async |connection: &mut PgConnection| {
+            let mut transaction = connection.begin().await?;
+            sqlx::query(sql::POSTGRES_TAKE_TIME)
+                .execute(&mut *transaction)
+                .await?;
+            let value = work(&mut transaction).await?;
+            transaction.commit().await?;
+            Ok(value)
+        };
+        self.borrow().await?.run(in_transaction).await
     }
 
     async fn write_one<T: Send + 'static>(
@@ -117,34 +239,37 @@ impl Database for Postgres {
         &self,
         work: impl Work<PgConnection, T>,
     ) -> Result<T, StoreError> {
-        let mut connection = self.pool.acquire().await?;
-        Ok(work(&mut connection).await?)
+        let as_it_is = async |connection: &mut PgConnection| Ok(work(connection).await?);
+        self.borrow().await?.run(as_it_is).await
     }
 
     async fn time(&self) -> Result<Option<Timestamp>, StoreError> {
-        let row = sqlx::query(super::sql::POSTGRES_TIME)
-            .fetch_one(&self.pool)
-            .await?;
-        Ok(Timestamp::from_timestamp_millis(row.try_get(0)?))
+        let ask = async |connection: &mut PgConnection| {
+            let row = sqlx::query(sql::POSTGRES_TIME)
+                .fetch_one(connection)
+                .await?;
+            Ok(Timestamp::from_timestamp_millis(row.try_get(0)?))
+        };
+        self.borrow().await?.run(ask).await
     }
 
     async fn wake_replicas(&self) -> Result<(), StoreError> {
-        sqlx::query(super::sql::POSTGRES_NOTIFY)
-            .execute(&self.pool)
-            .await?;
-        Ok(())
+        let wake = async |connection: &mut PgConnection| {
+            sqlx::query(sql::POSTGRES_NOTIFY)
+                .execute(connection)
+                .await?;
+            Ok(())
+        };
+        self.borrow().await?.run(wake).await
     }
 
     async fn woken(&self) -> Result<(), StoreError> {
         let mut ear = self.ear.lock().await;
-        let listener = if let Some(listener) = ear.as_mut() {
-            listener
-        } else {
-            let mut listener = PgListener::connect_with(&self.listening).await?;
-            listener.listen(CHANNEL).await?;
-            ear.insert(listener)
+        let listener = match ear.as_mut() {
+            Some(listener) => listener,
+            None => ear.insert(self.listen().await?),
         };
-        let heard = listener.recv().await;
+        let heard = self.hear(listener).await;
         if heard.is_err() {
             *ear = None;
         }
@@ -156,7 +281,7 @@ impl Database for Postgres {
         PoolUse {
             open: self.pool.size(),
             idle: u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX),
-            most: self.most_connections,
+            most: self.limits.connections,
         }
     }
 

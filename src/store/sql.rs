@@ -52,6 +52,10 @@ statements! {
     CLAIM_FOR_MASTER_KEY =
         "INSERT INTO installation (singleton, master_key_fingerprint) VALUES (1, $1) \
          ON CONFLICT (singleton) DO NOTHING";
+    FIND_INHERITANCE = "SELECT inheritance FROM installation WHERE singleton = 1";
+    RENEW_MASTER_KEY =
+        "UPDATE installation SET master_key_fingerprint = $2, inheritance = $3 \
+         WHERE singleton = 1 AND master_key_fingerprint = $1";
 
     READ_VERSIONS = "SELECT name, version FROM watched_versions";
     /// Taken first in a transition: on PostgreSQL the row lock puts transitions in commit order.
@@ -247,6 +251,11 @@ statements! {
         not_cut_off!("sessions"),
         " ORDER BY id DESC LIMIT $3"
     );
+    COUNT_LIVE_SESSIONS = concat!(
+        "SELECT COUNT(*) AS live FROM sessions \
+         WHERE ended_at IS NULL AND idle_expires_at > $1 AND expires_at > $1",
+        not_cut_off!("sessions")
+    );
     /// The compare-and-swap of rotation: one statement, every guard in it.
     ROTATE_SESSION = concat!(
         "UPDATE sessions SET generation = $3, rotated_at = $4, rotated_with = $5, \
@@ -437,6 +446,9 @@ statements! {
         "UPDATE revocation_log SET alive_until = $2 WHERE singleton = 1 AND alive_until >= $1";
     KEEP_LOG_ALIVE =
         "UPDATE revocation_log SET alive_until = $1 WHERE singleton = 1 AND alive_until < $1";
+    /// Takes the lock of the log if no replica is there; changes nothing.
+    LOCK_LEFT_LOG =
+        "UPDATE revocation_log SET seq = seq WHERE singleton = 1 AND alive_until < $1";
     /// No row when somebody has begun one since.
     BEGIN_EPOCH =
         "UPDATE revocation_log SET epoch = $2, seq = 0, chain = $3, alive_until = $4 \
@@ -507,4 +519,10 @@ pub(super) const SQLITE_ROLLBACK: &str = "ROLLBACK";
 
 pub(super) const POSTGRES_TIME: &str =
     "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)";
+/// What the client has given up, the server gives up as well: a statement, and a transaction that nobody
+/// goes on with, whose locks would keep others waiting.
+pub(super) const POSTGRES_GIVE_UP_AFTER: &str = "SELECT set_config('statement_timeout', $1, false), \
+     set_config('idle_in_transaction_session_timeout', $1, false)";
+/// For the rest of the transaction the client decides alone.
+pub(super) const POSTGRES_TAKE_TIME: &str = "SET LOCAL statement_timeout = 0";
 pub(super) const POSTGRES_NOTIFY: &str = "SELECT pg_notify('tokensmith_revocations', '')";

@@ -13,6 +13,7 @@ macro_rules! run {
 }
 
 mod browser;
+mod master_key;
 mod people;
 mod revocations;
 
@@ -24,6 +25,7 @@ use futures_util::future::BoxFuture;
 
 use super::connection::Connection;
 use super::error::StatementError;
+use super::gate::{Gate, StoreLimits, pass_long};
 use super::transitions;
 use crate::domain::Timestamp;
 use crate::domain::audit::AuditRecord;
@@ -61,6 +63,12 @@ pub(super) trait Database: Send + Sync + 'static {
         work: impl Work<Self::Connection, T>,
     ) -> impl Future<Output = Result<T, StoreError>> + Send;
 
+    /// As [`Self::write`], for work that may take minutes.
+    fn write_long<T: Send + 'static>(
+        &self,
+        work: impl Work<Self::Connection, T>,
+    ) -> impl Future<Output = Result<T, StoreError>> + Send;
+
     /// Runs work that is one statement, which needs no transaction around it.
     fn write_one<T: Send + 'static>(
         &self,
@@ -90,14 +98,18 @@ pub(super) trait Database: Send + Sync + 'static {
 /// A [`Store`] over a [`Database`].
 pub(super) struct SqlStore<D> {
     database: D,
+    reads: Gate,
+    writes: Gate,
     metrics: StoreMetrics,
     sealer: OnceLock<Arc<dyn ChainSealer>>,
 }
 
 impl<D: Database> SqlStore<D> {
-    pub(super) fn new(database: D, metrics: StoreMetrics) -> Self {
+    pub(super) fn new(database: D, limits: StoreLimits, metrics: StoreMetrics) -> Self {
         Self {
             database,
+            reads: Gate::new(limits.timeout),
+            writes: Gate::new(limits.timeout),
             metrics,
             sealer: OnceLock::new(),
         }
@@ -118,7 +130,7 @@ impl<D: Database> SqlStore<D> {
         work: impl Work<D::Connection, T>,
     ) -> Result<T, StoreError> {
         self.metrics.count(operation);
-        self.database.write(work).await
+        self.writes.pass(self.database.write(work)).await
     }
 
     async fn write_one<T: Send + 'static>(
@@ -127,7 +139,17 @@ impl<D: Database> SqlStore<D> {
         work: impl Work<D::Connection, T>,
     ) -> Result<T, StoreError> {
         self.metrics.count(operation);
-        self.database.write_one(work).await
+        self.writes.pass(self.database.write_one(work)).await
+    }
+
+    /// For work on very many rows.
+    async fn write_long<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        work: impl Work<D::Connection, T>,
+    ) -> Result<T, StoreError> {
+        self.metrics.count(operation);
+        pass_long(self.database.write_long(work)).await
     }
 
     async fn read<T: Send + 'static>(
@@ -136,7 +158,7 @@ impl<D: Database> SqlStore<D> {
         work: impl Work<D::Connection, T>,
     ) -> Result<T, StoreError> {
         self.metrics.count(operation);
-        self.database.read(work).await
+        self.reads.pass(self.database.read(work)).await
     }
 }
 
@@ -252,7 +274,7 @@ impl<D: Database> Store for SqlStore<D> {
     }
 
     async fn database_time(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.database.time().await
+        self.reads.pass(self.database.time()).await
     }
 
     fn pool_use(&self) -> PoolUse {

@@ -12,9 +12,10 @@ use sqlx::sqlite::{
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
-use super::OpenError;
+use super::presence::{Company, Presence};
 use super::sql;
 use super::sql_store::{Database, Work};
+use super::{OpenError, StoreLimits};
 use crate::domain::Timestamp;
 use crate::domain::ports::{PoolUse, StoreError};
 use crate::telemetry::metrics::StoreMetrics;
@@ -35,6 +36,7 @@ pub(super) struct Sqlite {
     readers: SqlitePool,
     writer: mpsc::Sender<Request>,
     most_connections: u32,
+    _presence: Presence,
 }
 
 /// One waiting transition.
@@ -61,13 +63,25 @@ struct Finished {
     reply: Box<dyn FnOnce(Result<(), StoreError>) + Send>,
 }
 
+impl Finished {
+    /// Of a transition that nobody waits for any more.
+    fn nothing() -> Self {
+        Self {
+            keep: true,
+            reply: Box::new(|_committed| ()),
+        }
+    }
+}
+
 impl Sqlite {
     pub(super) async fn open(
         path: &Path,
-        most_connections: u32,
+        company: Company,
+        limits: StoreLimits,
         metrics: StoreMetrics,
     ) -> Result<Self, OpenError> {
         check_place(path)?;
+        let presence = Presence::at(path, company)?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -93,8 +107,8 @@ impl Sqlite {
             .await
             .map_err(failed)?;
         let readers = SqlitePoolOptions::new()
-            .max_connections(most_connections)
-            .acquire_timeout(BUSY_TIMEOUT)
+            .max_connections(limits.connections)
+            .acquire_timeout(limits.timeout)
             .connect_with(
                 options
                     .pragma("query_only", "ON")
@@ -107,7 +121,8 @@ impl Sqlite {
         Ok(Self {
             readers,
             writer,
-            most_connections,
+            most_connections: limits.connections,
+            _presence: presence,
         })
     }
 
@@ -121,6 +136,10 @@ impl Sqlite {
         let (sender, receiver) = oneshot::channel();
         let run: Run = Box::new(move |connection| {
             Box::pin(async move {
+                // Whoever has given up has said so to somebody, who may try again meanwhile.
+                if sender.is_closed() {
+                    return Finished::nothing();
+                }
                 let outcome = work(connection).await;
                 Finished {
                     keep: outcome.is_ok(),
@@ -151,6 +170,13 @@ impl Database for Sqlite {
     const HAS_REPLICAS: bool = false;
 
     async fn write<T: Send + 'static>(
+        &self,
+        work: impl Work<SqliteConnection, T>,
+    ) -> Result<T, StoreError> {
+        self.submit(work, false).await
+    }
+
+    async fn write_long<T: Send + 'static>(
         &self,
         work: impl Work<SqliteConnection, T>,
     ) -> Result<T, StoreError> {
@@ -397,7 +423,7 @@ async fn migrate(path: &Path, options: &SqliteConnectOptions) -> Result<(), Open
 }
 
 /// Opens or makes a file that only its owner can read; SQLite gives its companions the same mode.
-fn create_private_file(path: &Path) -> std::io::Result<std::fs::File> {
+pub(super) fn create_private_file(path: &Path) -> std::io::Result<std::fs::File> {
     let mut options = std::fs::OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]

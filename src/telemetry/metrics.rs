@@ -33,6 +33,7 @@ pub struct Metrics {
     requests: Family<OutcomeLabels, Counter>,
     latency: LatencyFamily,
     tokens: Family<TokenLabels, Counter>,
+    rejections: Family<ReasonLabels, Counter>,
     refreshes: Family<EventLabels, Counter>,
     logins: Family<EventLabels, Counter>,
     password_queue: Gauge,
@@ -46,6 +47,8 @@ pub struct Metrics {
     pub deliveries: DeliveryMetrics,
     /// The log of revocations and its readers.
     pub feed: FeedMetrics,
+    /// Requests of callers that ask too much.
+    pub rate_limits: RateLimitMetrics,
 }
 
 /// Which request, and how it ended.
@@ -136,6 +139,22 @@ impl DeliveryMetrics {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReasonLabels {
     reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LimitLabels {
+    by: &'static str,
+}
+
+/// Requests that were turned away because their caller asks too much.
+#[derive(Clone, Default)]
+pub struct RateLimitMetrics(Family<LimitLabels, Counter>);
+
+impl RateLimitMetrics {
+    /// Counts one; `by` is what it was counted by, `address` or `client`.
+    pub fn turned_away(&self, by: &'static str) {
+        self.0.get_or_create(&LimitLabels { by }).inc();
+    }
 }
 
 /// The log of revocations and its readers.
@@ -287,10 +306,12 @@ impl Default for Metrics {
         let requests = Family::<OutcomeLabels, Counter>::default();
         let latency = LatencyFamily::new_with_constructor(|| Histogram::new(LATENCY_BUCKETS));
         let tokens = Family::<TokenLabels, Counter>::default();
+        let rejections = Family::<ReasonLabels, Counter>::default();
         let refreshes = Family::<EventLabels, Counter>::default();
         let logins = Family::<EventLabels, Counter>::default();
         let deliveries = DeliveryMetrics::default();
         let feed = FeedMetrics::default();
+        let rate_limits = RateLimitMetrics::default();
         let password_queue = Gauge::default();
         let signing = Histogram::new(SIGNING_BUCKETS);
         let keys = KeyMetrics::default();
@@ -312,6 +333,11 @@ impl Default for Metrics {
             tokens.clone(),
         );
         registry.register(
+            "token_rejections",
+            "Bearer tokens that this server's own APIs did not accept, by reason",
+            rejections.clone(),
+        );
+        registry.register(
             "refreshes",
             "Uses of refresh tokens by outcome: rotated, kept, repeated, caught_up, reused, refused",
             refreshes.clone(),
@@ -325,6 +351,11 @@ impl Default for Metrics {
             "logout_deliveries",
             "Tries to tell a client that a session is over, by outcome",
             deliveries.0.clone(),
+        );
+        registry.register(
+            "rate_limited",
+            "Requests that were turned away because an address or a client sends too many",
+            rate_limits.0.clone(),
         );
         registry.register(
             "password_queue",
@@ -355,10 +386,12 @@ impl Default for Metrics {
             requests,
             latency,
             tokens,
+            rejections,
             refreshes,
             logins,
             deliveries,
             feed,
+            rate_limits,
             password_queue,
             signing,
             keys,
@@ -394,6 +427,13 @@ impl Metrics {
             client_id: client_id.to_owned(),
         };
         self.tokens.get_or_create(&labels).inc();
+    }
+
+    /// Counts a bearer token that was not accepted. `reason` is a name of ours.
+    pub fn token_rejected(&self, reason: &'static str) {
+        self.rejections
+            .get_or_create(&ReasonLabels { reason })
+            .inc();
     }
 
     /// Counts a use of a refresh token.

@@ -16,3 +16,5 @@ mod model;
 mod service;
 #[cfg(test)]
 mod store;
+#[cfg(test)]
+mod supply_chain;

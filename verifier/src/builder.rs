@@ -10,6 +10,7 @@ use crate::RevocationReader;
 use crate::cache::TokenCache;
 use crate::jws::DEFAULT_MAX_TOKEN_BYTES;
 use crate::jwt::Policy;
+use crate::rejections::RejectionCounter;
 use crate::verifier::Shared;
 use crate::{Algorithm, Freshness, KeySet, MAX_ACCESS_TOKEN_LIFETIME, Verifier};
 
@@ -197,6 +198,7 @@ impl VerifierBuilder<KeySet> {
             keys: Arc::new(ArcSwap::from_pointee(self.source)),
             cache,
             revocation,
+            rejections: RejectionCounter::new(),
             #[cfg(feature = "fetch")]
             background: None,
         };

@@ -316,6 +316,20 @@ impl<'de> Deserializer<'de> for &Value<'de> {
         visitor.visit_newtype_struct(self)
     }
 
+    /// A derived type would take an array of its fields in their order, too; a claim that is an
+    /// object is nothing else.
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        match self {
+            Value::Object(members) => visitor.visit_map(members_deserializer(members)),
+            _ => Err(Error::custom("a struct is an object")),
+        }
+    }
+
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         _: &'static str,
@@ -340,7 +354,7 @@ impl<'de> Deserializer<'de> for &Value<'de> {
 
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
-        unit_struct seq tuple tuple_struct map struct identifier ignored_any
+        unit_struct seq tuple tuple_struct map identifier ignored_any
     }
 }
 
@@ -395,6 +409,17 @@ mod tests {
         let object = Object::parse(text.as_bytes()).unwrap();
         let from_tree = Everything::deserialize((&object).into_deserializer()).unwrap();
         assert_eq!(from_tree, serde_json::from_str(text).unwrap());
+    }
+
+    #[test]
+    fn a_struct_is_never_read_from_an_array_of_its_fields() {
+        #[derive(Debug, serde::Deserialize)]
+        struct Key {
+            #[expect(dead_code, reason = "it is not to be read")]
+            jkt: String,
+        }
+        let object = Object::parse(br#"{"cnf":["thumbprint"]}"#).unwrap();
+        assert!(Key::deserialize(object.get("cnf").unwrap()).is_err());
     }
 
     #[test]

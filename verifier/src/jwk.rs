@@ -75,6 +75,9 @@ pub enum KeyRefusal {
     /// The public exponent is even, below 65,537, or longer than four bytes.
     #[error("the RSA exponent is weak or oversized")]
     WeakExponent,
+    /// The Ed25519 point has a small order: signatures for it can be made without a private key.
+    #[error("the Ed25519 point has a small order")]
+    SmallOrder,
     /// The point is not on the curve, or the library refuses the key for another reason.
     #[error("the key is not valid")]
     InvalidKey,
@@ -233,12 +236,47 @@ fn curve(
         }
         ("OKP", "Ed25519") if algorithm == Algorithm::Ed25519 => {
             point.extend(coordinate(jwk, "x")?);
+            if has_small_order(&point) {
+                return Err(KeyRefusal::SmallOrder);
+            }
         }
         _ => return Err(KeyRefusal::WrongKeyType),
     }
     let public_key =
         ParsedPublicKey::new(verification, point).map_err(|_| KeyRefusal::InvalidKey)?;
     Ok((public_key, 64))
+}
+
+/// Whether a point of Edwards25519 has order 1, 2, 4 or 8, in any of its spellings.
+///
+/// The equation of RFC 8032 §5.1.7 then holds for signatures that anybody can write down: with the
+/// neutral point as the key, one and the same for every message.
+fn has_small_order(point: &[u8]) -> bool {
+    /// The y coordinates of the points of order 8, in little-endian order.
+    const ORDER_8: [[u8; 32]; 2] = [
+        [
+            0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef,
+            0x98, 0xf0, 0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88,
+            0x6d, 0x53, 0xfc, 0x05,
+        ],
+        [
+            0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10,
+            0x67, 0x0f, 0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77,
+            0x92, 0xac, 0x03, 0x7a,
+        ],
+    ];
+    // The highest bit is the sign of x; a point and its negative have the same order.
+    let mut y = point.to_vec();
+    if let Some(last) = y.last_mut() {
+        *last &= 0x7f;
+    }
+    match y.as_slice() {
+        // y is 0 or 1.
+        [0 | 1, rest @ ..] if rest.iter().all(|byte| *byte == 0) => true,
+        // y is p - 1, or p or p + 1: 0 and 1 again, not reduced.
+        [0xec..=0xee, middle @ .., 0x7f] if middle.iter().all(|byte| *byte == 0xff) => true,
+        y => ORDER_8.iter().any(|known| known == y),
+    }
 }
 
 fn text<'o>(jwk: &'o Object<'_>, name: &str) -> Result<Option<&'o str>, KeyRefusal> {

@@ -144,3 +144,24 @@ impl KeySet {
         self.keys.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_has_limits() {
+        let keys = |count: usize| format!(r#"{{"keys":[{}]}}"#, vec!["{}"; count].join(","));
+        assert_eq!(KeySet::from_json(&keys(64)).unwrap().refused().len(), 64);
+        assert_eq!(
+            KeySet::from_json(&keys(65)).err(),
+            Some(KeySetError::TooManyKeys)
+        );
+        let wide = |bytes: usize| format!(r#"{{"keys":[]}}{}"#, " ".repeat(bytes - 11));
+        assert!(KeySet::from_json(&wide(MAX_JWKS_BYTES)).is_ok());
+        assert_eq!(
+            KeySet::from_json(&wide(MAX_JWKS_BYTES + 1)).err(),
+            Some(KeySetError::TooLarge)
+        );
+    }
+}

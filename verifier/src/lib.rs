@@ -15,6 +15,9 @@ mod claims;
 mod clock;
 #[cfg(feature = "fetch")]
 mod fetch;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod json;
 mod jwk;
 pub mod jws;
@@ -22,6 +25,7 @@ mod jwt;
 mod keyset;
 mod numeric_date;
 mod reject;
+mod rejections;
 pub mod revocation;
 mod scope;
 #[cfg(feature = "testing")]
@@ -45,6 +49,7 @@ pub use fetch::{ConnectError, Discovery, FetchError, RevocationError};
 pub use jwk::{Key, KeyRefusal};
 pub use keyset::{KeySet, KeySetError, RefusedKey};
 pub use reject::Reject;
+pub use rejections::RejectionStats;
 pub use revocation::{Freshness, RevocationReader, RevocationStats, RevocationWatch};
 pub use scope::{InvalidScope, ScopeSet};
 pub use verified::Verified;

@@ -9,9 +9,11 @@ use crate::cache::{Entry, TokenCache};
 use crate::clock::unix_now;
 use crate::jws::Compact;
 use crate::jwt::Policy;
+use crate::rejections::RejectionCounter;
 use crate::revocation::Registration;
 use crate::{
-    Claims, Freshness, KeySet, Reject, RevocationReader, RevocationWatch, Verified, VerifierBuilder,
+    Claims, Freshness, KeySet, Reject, RejectionStats, RevocationReader, RevocationWatch, Verified,
+    VerifierBuilder,
 };
 
 /// Verifies access tokens offline: no network call, no lock, no allocation beyond the claims.
@@ -30,6 +32,7 @@ pub(crate) struct Shared {
     pub(crate) keys: Arc<ArcSwap<KeySet>>,
     pub(crate) cache: Option<TokenCache>,
     pub(crate) revocation: Option<Arc<RevocationReader>>,
+    pub(crate) rejections: RejectionCounter,
     #[cfg(feature = "fetch")]
     pub(crate) background: Option<crate::fetch::Background>,
 }
@@ -109,7 +112,7 @@ impl Verifier {
         if matches!(result, Err(Reject::UnknownKid)) {
             self.ask_for_key_of(token);
         }
-        result
+        self.noted(result)
     }
 
     /// Verifies an access token; when its key is unknown, waits for one refetch of the key set and
@@ -139,9 +142,9 @@ impl Verifier {
             && let Some(refetch) = self.ask_for_key_of(token)
         {
             refetch.finished().await;
-            return self.look_at(token, unix_now());
+            return self.noted(self.look_at(token, unix_now()));
         }
-        result
+        self.noted(result)
     }
 
     /// The same verifier under another policy for when nothing is heard of revocations: for routes
@@ -169,6 +172,13 @@ impl Verifier {
     #[must_use]
     pub fn revocation(&self) -> Option<&RevocationReader> {
         self.shared.revocation.as_deref()
+    }
+
+    /// How many tokens were rejected so far, and why: for your metrics. The same is logged at
+    /// `debug`, one event a token. All clones count together.
+    #[must_use]
+    pub fn rejections(&self) -> RejectionStats {
+        self.shared.rejections.stats()
     }
 
     /// Calls `callback` once when the token is revoked: for connections that outlive the request
@@ -262,6 +272,10 @@ impl Verifier {
             reader.ask_for_resync();
         }
         result
+    }
+
+    fn noted<T>(&self, result: Result<T, Reject>) -> Result<T, Reject> {
+        result.inspect_err(|reject| self.shared.rejections.note(reject))
     }
 
     #[cfg(feature = "fetch")]

@@ -26,6 +26,11 @@ impl Connection {
         })
     }
 
+    /// Where it leads.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Sends a request and waits for the whole answer.
     pub(crate) async fn exchange(&mut self, request: &[u8]) -> Outcome<Response<'_>> {
         self.received.clear();

@@ -9,7 +9,7 @@ use rustix::time::{ClockId, clock_gettime};
 use crate::failure::{Doing, Failure, Outcome};
 
 /// CPU time of the calling thread so far.
-pub(super) fn of_this_thread() -> Duration {
+pub(crate) fn of_this_thread() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
     let nanoseconds = u32::try_from(time.tv_nsec).unwrap_or_default();

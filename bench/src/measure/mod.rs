@@ -9,7 +9,7 @@ mod raw_rsa;
 mod slices;
 
 pub(crate) use comparison::{Comparison, Round};
-pub(crate) use cpu_time::{TaskTimes, resident_mib};
+pub(crate) use cpu_time::{TaskTimes, of_this_thread, resident_mib};
 pub(crate) use latencies::Latencies;
 pub(crate) use monotonic::Monotonic;
 pub(crate) use raw_rsa::{RawRsaSigner, raw_rsa_public_key};

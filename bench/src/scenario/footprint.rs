@@ -1,6 +1,6 @@
 //! Bytes of the database for one session, with its indexes.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokensmith::clock::SystemClock;
@@ -8,7 +8,7 @@ use tokensmith::domain::Timestamp;
 use tokensmith::domain::ports::{Clock, Rotation, Store};
 use tokensmith::domain::rotation::{Generation, RetryKeyDigest, Step};
 use tokensmith::domain::session_policy::SessionPolicy;
-use tokensmith::store::{self, DatabaseLocation};
+use tokensmith::store::{self, DatabaseLocation, StoreLimits};
 use tokensmith::telemetry::metrics::StoreMetrics;
 
 use super::{Plan, Scenario};
@@ -29,7 +29,10 @@ const MOST_BYTES_SQLITE: f64 = 300.0;
 const MOST_BYTES_POSTGRES: f64 = 400.0;
 
 /// The connections of the service by default.
-const CONNECTIONS: u32 = 10;
+const LIMITS: StoreLimits = StoreLimits {
+    connections: 10,
+    timeout: Duration::from_secs(5),
+};
 /// As many as one commit of SQLite takes along.
 const AT_ONCE: usize = 64;
 /// So many of ten refreshes come with an `Idempotency-Key`.
@@ -41,7 +44,7 @@ async fn run(plan: &Plan) -> Outcome<Report> {
         Some(url) => url.parse().doing("reading the database URL")?,
         None => DatabaseLocation::Sqlite(directory.path().join("tokensmith.db")),
     };
-    let store = store::open(&location, CONNECTIONS, StoreMetrics::default());
+    let store = store::open(&location, LIMITS, StoreMetrics::default());
     let store = store.await.doing("opening the database")?;
     let mut database = Database::connect(&location).await?;
     let made_up = MadeUpSessions::new(SystemClock.now(), plan.sessions.unwrap_or(SESSIONS));
@@ -157,7 +160,7 @@ mod tests {
     async fn sessions_that_are_made_up_can_be_refreshed() {
         let directory = tempfile::tempdir().unwrap();
         let location = DatabaseLocation::Sqlite(directory.path().join("test.db"));
-        let store = store::open(&location, 1, StoreMetrics::default())
+        let store = store::open(&location, LIMITS, StoreMetrics::default())
             .await
             .unwrap();
         let mut database = Database::connect(&location).await.unwrap();

@@ -30,9 +30,9 @@ use tokensmith::domain::session_policy::SessionPolicy;
 use tokensmith::grants::{AuthenticatedClient, ClientCredentialsRequest, TokenService};
 use tokensmith::replica::SessionCache;
 use tokensmith::revocation::RevocationState;
-use tokensmith::store::{self, DatabaseLocation};
+use tokensmith::store::{self, DatabaseLocation, StoreLimits};
 use tokensmith::telemetry::metrics::StoreMetrics;
-use tokensmith_verify::Claims;
+use tokensmith_verify::{Claims, Reject};
 use zeroize::Zeroizing;
 
 use crate::failure::{Doing, Failure, Outcome};
@@ -136,7 +136,11 @@ async fn accounts(
     directory: &TempDir,
 ) -> Outcome<Accounts> {
     let location = DatabaseLocation::Sqlite(directory.path().join("tokensmith.db"));
-    let store = store::open(&location, 1, StoreMetrics::default());
+    let limits = StoreLimits {
+        connections: 1,
+        timeout: Duration::from_secs(5),
+    };
+    let store = store::open(&location, limits, StoreMetrics::default());
     let store = store.await.doing("opening a database")?;
     let cheap = Argon2Parameters::new(8, 1, 1).doing("choosing a hash")?;
     let one = std::num::NonZeroUsize::MIN;
@@ -216,8 +220,12 @@ impl IdTokenReader for NoTokens {
 }
 
 impl AccessTokenReader for NoTokens {
-    fn read_access_token(&self, _: &str, _: Timestamp) -> Option<Claims<Map<String, Value>>> {
-        None
+    fn read_access_token(
+        &self,
+        _: &str,
+        _: Timestamp,
+    ) -> Result<Claims<Map<String, Value>>, Reject> {
+        Err(Reject::KeysUnavailable)
     }
 }
 

@@ -8,8 +8,10 @@ mod login_flood;
 mod memory;
 mod refresh;
 mod refresh_at_scale;
+mod reject;
 mod revoke;
 mod revoke_rate;
+mod siege;
 mod sign;
 mod start;
 mod status_list;
@@ -33,6 +35,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     sign::SCENARIO,
     verify::SCENARIO,
     verify_cached::SCENARIO,
+    reject::SCENARIO,
     token::SCENARIO,
     refresh::SCENARIO,
     login_flood::SCENARIO,
@@ -43,6 +46,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     revoke::SCENARIO,
     revoke_rate::SCENARIO,
     status_list::SCENARIO,
+    siege::SCENARIO,
 ];
 
 /// How many clients load the service, where nothing speaks for another number.

@@ -235,6 +235,44 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..40)
 }
 
+#[test]
+fn when_all_begins_anew_no_key_of_before_is_left() {
+    let mut table = Table::default();
+    table.upkeep(at(0));
+    for hour in 1..=24 * 30 {
+        table.upkeep(at(hour));
+    }
+    let now = at(24 * 30);
+    let rotated = table
+        .chain()
+        .rotate(now, Activation::AfterLeadTime, &policy());
+    table.apply(&rotated, now);
+    assert_eq!(
+        table.states(now),
+        [KeyState::Retiring, KeyState::Active, KeyState::Next]
+    );
+    let plan = table.chain().begin_anew(now, &policy());
+    table.apply(&plan, now);
+    assert_eq!(
+        table.states(now),
+        [
+            KeyState::Revoked,
+            KeyState::Revoked,
+            KeyState::Revoked,
+            KeyState::Active
+        ]
+    );
+    let with_private = |key: &&SigningKey| key.sealed_private.is_some();
+    assert_eq!(table.0.iter().filter(with_private).count(), 1);
+
+    let again = table.chain().begin_anew(now, &policy());
+    let last = table.0.last().unwrap().kid.clone();
+    assert_eq!(
+        (again.revoke, again.destroy_private),
+        (vec![last.clone()], vec![last])
+    );
+}
+
 proptest! {
     #[test]
     fn every_token_can_be_verified_for_its_whole_life_whatever_operators_do(steps in steps()) {

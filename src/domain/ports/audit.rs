@@ -48,7 +48,10 @@ pub trait AuditStore: Send + Sync {
 /// The keyed hash of the chain.
 pub trait ChainSealer: Send + Sync {
     /// The hash that follows `before` for a record.
-    fn link(&self, before: ChainHash, record: &AuditRecord) -> ChainHash;
+    fn link(&self, before: Seal, record: &AuditRecord) -> ChainHash;
+    /// A place that the chain has certainly come to: where it ended when the master key was last
+    /// renewed.
+    fn known_end(&self) -> Seal;
     /// The keyed digest of a record alone.
     fn mac(&self, record: &AuditRecord) -> RecordMac;
 }

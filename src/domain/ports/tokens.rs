@@ -1,7 +1,7 @@
 //! Making and checking what is given to clients besides access tokens in JWT form.
 
 use serde_json::{Map, Value};
-use tokensmith_verify::Claims;
+use tokensmith_verify::{Claims, Reject};
 use zeroize::Zeroizing;
 
 use super::{CodeDigest, NoEntropy, RequestDigest};
@@ -156,5 +156,12 @@ pub trait IdTokenReader: Send + Sync {
 pub trait AccessTokenReader: Send + Sync {
     /// What a token says whose signature is good, which is of this issuer, and which has not
     /// expired. Whether its session is live it does not know.
-    fn read_access_token(&self, text: &str, now: Timestamp) -> Option<Claims<Map<String, Value>>>;
+    ///
+    /// # Errors
+    /// Which rule the token breaks: for logs and metrics, never for the sender.
+    fn read_access_token(
+        &self,
+        text: &str,
+        now: Timestamp,
+    ) -> Result<Claims<Map<String, Value>>, Reject>;
 }

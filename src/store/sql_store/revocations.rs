@@ -64,7 +64,7 @@ impl<D: Database> RevocationStore for SqlStore<D> {
 
     async fn cut_off(&self, order: &CutOffOrder, record: &AuditRecord) -> Result<(), StoreError> {
         let (order, record) = (order.clone(), self.proven(record));
-        run!(self.write, revocations::cut_off(&order, &record))
+        run!(self.write_long, revocations::cut_off(&order, &record))
     }
 
     async fn sweep_revocations(
@@ -80,7 +80,7 @@ impl<D: Database> RevocationStore for SqlStore<D> {
     }
 
     async fn wake_replicas(&self) -> Result<(), StoreError> {
-        self.database.wake_replicas().await
+        self.writes.pass(self.database.wake_replicas()).await
     }
 
     async fn woken(&self) -> Result<(), StoreError> {

@@ -203,7 +203,11 @@ impl TestApp {
             secret: secret.to_owned(),
         };
         wait::until("the service knows the client", || async {
-            let reply = self.token(&client, &[("grant_type", "unknown")]).await;
+            let asked = self.form(&client, "/oauth/token", &[("grant_type", "unknown")]);
+            // From elsewhere, so that a test with limits by address has all of its own.
+            let reply = self
+                .send(asked.header("x-forwarded-for", "192.0.2.254"))
+                .await;
             (reply.status == 400).then_some(())
         })
         .await;
@@ -283,6 +287,25 @@ impl TestApp {
             .filter(|(series, _)| series.contains(labels))
             .map(|(_, value)| value.parse::<f64>().unwrap())
             .sum()
+    }
+
+    /// How many sockets the process has open.
+    pub(crate) fn open_sockets(&self) -> usize {
+        let descriptors = format!("/proc/{}/fd", self.process.id());
+        let links = std::fs::read_dir(descriptors).unwrap().flatten();
+        links
+            .filter_map(|entry| std::fs::read_link(entry.path()).ok())
+            .filter(|link| link.to_string_lossy().starts_with("socket:"))
+            .count()
+    }
+
+    /// The memory that the process holds.
+    pub(crate) fn resident_kib(&self) -> u64 {
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.unwrap().trim().trim_end_matches(" kB");
+        kib.parse().unwrap()
     }
 
     /// Sends a signal such as `TERM`.

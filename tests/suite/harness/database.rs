@@ -1,11 +1,12 @@
 //! An empty database for one test.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 use tokensmith::domain::ports::Store;
-use tokensmith::store;
+use tokensmith::store::{self, StoreLimits};
 use tokensmith::telemetry::metrics::StoreMetrics;
 
 use super::postgres;
@@ -37,7 +38,11 @@ impl Database {
 
     /// The store on this database, in this process.
     pub(crate) async fn open(&self) -> Arc<dyn Store> {
-        store::open(&self.url.parse().unwrap(), 5, StoreMetrics::default())
+        let limits = StoreLimits {
+            connections: 5,
+            timeout: Duration::from_secs(5),
+        };
+        store::open(&self.url.parse().unwrap(), limits, StoreMetrics::default())
             .await
             .unwrap()
     }

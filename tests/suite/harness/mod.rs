@@ -10,11 +10,13 @@ pub(crate) mod contract;
 pub(crate) mod database;
 pub(crate) mod html;
 pub(crate) mod login;
+pub(crate) mod own_postgres;
 pub(crate) mod person;
 pub(crate) mod postgres;
 pub(crate) mod revocation;
 pub(crate) mod wait;
 pub(crate) mod webdriver;
+pub(crate) mod wire;
 
 pub(crate) use app::{Reply, TestApp};
 pub(crate) use command::tokensmith;

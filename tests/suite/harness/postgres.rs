@@ -100,7 +100,7 @@ fn start() -> Option<String> {
 }
 
 /// Where `initdb` and `postgres` are: the newest of Debian's directories, or the search path.
-fn programs() -> Option<PathBuf> {
+pub(super) fn programs() -> Option<PathBuf> {
     let debian = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()
         .flatten();
@@ -117,7 +117,7 @@ fn programs() -> Option<PathBuf> {
 }
 
 /// PostgreSQL refuses to run as root; there, the user `postgres` of the package runs it.
-fn unprivileged_user(home: &Path) -> impl Fn(&Path) -> Command + use<> {
+pub(super) fn unprivileged_user(home: &Path) -> impl Fn(&Path) -> Command + use<> {
     let is_root = Command::new("id")
         .arg("-u")
         .output()

@@ -12,7 +12,7 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use crate::harness::app::TestClient;
-use crate::harness::cable::Cable;
+use crate::harness::cable::behind_a_cable;
 use crate::harness::contract::{Contract, Documented, Operation};
 use crate::harness::login::claims;
 use crate::harness::{Database, TestApp, on_every_database, wait};
@@ -39,6 +39,7 @@ on_every_database! {
         provoked.extend(scene.provoke_waits().await);
         provoked.extend(readers::provoke_crowd(&database).await);
         provoked.extend(scene.provoke_refusals().await);
+        provoked.insert(scene.provoke_full_key_set().await);
         match cable {
             Some(cable) => {
                 cable.cut();
@@ -248,6 +249,18 @@ impl Scene {
     }
 
     /// What every operation with a bearer answers to those who may not use it.
+    async fn provoke_full_key_set(&self) -> Documented {
+        let refused = wait::until("as many keys are published as may be", || async {
+            let body = Some(json!({ "alg": "Ed25519", "now": true }));
+            let path = "/keys/rotate";
+            let reply = self
+                .app
+                .admin(&self.administrator, Method::POST, path, body);
+            Some(reply.await).filter(|reply| reply.status == 409)
+        });
+        refused.await.documented.unwrap()
+    }
+
     async fn provoke_refusals(&self) -> BTreeSet<Documented> {
         let outsider = self.app.access_token(&self.client).await;
         let people = &self.people;
@@ -329,19 +342,6 @@ impl Scene {
         let request = self.app.request(method, &format!("/api/admin{path}"));
         request.bearer_auth(&self.administrator)
     }
-}
-
-/// PostgreSQL through a cable that can be cut.
-pub(super) async fn behind_a_cable(mut database: Database) -> (Database, Option<Cable>) {
-    let mut url = url::Url::parse(&database.url).unwrap();
-    let Some((host, port)) = url.host_str().zip(url.port()) else {
-        return (database, None);
-    };
-    let cable = Cable::to(format!("{host}:{port}")).await;
-    url.set_host(Some("127.0.0.1")).unwrap();
-    url.set_port(Some(cable.port)).unwrap();
-    database.url = url.to_string();
-    (database, Some(cable))
 }
 
 fn with_bearer() -> impl Iterator<Item = Operation<'static>> {

@@ -11,9 +11,8 @@ use serde_json::Value;
 use tokensmith_verify::revocation::{Freshness, Position};
 use tokensmith_verify::{Reject, Verifier};
 
-use super::contract::behind_a_cable;
 use crate::harness::app::free_port;
-use crate::harness::cable::Cable;
+use crate::harness::cable::{Cable, behind_a_cable};
 use crate::harness::command::run;
 use crate::harness::login::{TestUser, Tokens};
 use crate::harness::revocation::position;

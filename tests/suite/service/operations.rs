@@ -175,6 +175,8 @@ async fn every_metric_of_the_operating_guide_exists() {
     .await;
     let long_ago = app.request(reqwest::Method::GET, "/revocation/changes?after=1.1");
     assert_eq!(long_ago.send().await.unwrap().status(), 410);
+    let forged = app.admin("forged", reqwest::Method::GET, "/clients", None);
+    assert_eq!(forged.await.status, 401);
     let metrics = app.get("/metrics").await.text;
     let guide = include_str!("../../../docs/guides/operating.md");
     let names = guide.match_indices("`tokensmith_").map(|(at, _)| {

@@ -2,6 +2,7 @@
 
 mod browser;
 mod clients;
+mod master_key;
 mod revocations;
 mod schema;
 mod sessions;

@@ -30,7 +30,7 @@ async fn end_one(store: &dyn Store, number: u8) -> bool {
 }
 
 /// Numbers all that waits, from a known end on.
-async fn number_all(store: &dyn Store, mut seen: LogEnd) -> (Vec<Batch>, LogEnd) {
+pub(super) async fn number_all(store: &dyn Store, mut seen: LogEnd) -> (Vec<Batch>, LogEnd) {
     let mut batches = Vec::new();
     while let Some((batch, end)) = store.number_revocations(&seen, &terms()).await.unwrap() {
         batches.push(batch);
@@ -39,7 +39,7 @@ async fn number_all(store: &dyn Store, mut seen: LogEnd) -> (Vec<Batch>, LogEnd)
     (batches, seen)
 }
 
-fn what(batches: &[Batch]) -> Vec<Revocation> {
+pub(super) fn what(batches: &[Batch]) -> Vec<Revocation> {
     let all = batches.iter().flat_map(|batch| &batch.revocations);
     all.map(|(_, revocation)| revocation.clone()).collect()
 }

@@ -17,7 +17,7 @@ fn schedule(start: i64) -> KeySchedule {
     }
 }
 
-fn key(slot: i64) -> SigningKey {
+pub(super) fn key(slot: i64) -> SigningKey {
     let kid = format!("{slot:A>43}");
     SigningKey {
         kid: kid.parse().unwrap(),
@@ -40,7 +40,7 @@ fn key(slot: i64) -> SigningKey {
     }
 }
 
-fn insert(key: SigningKey) -> KeyTransition {
+pub(super) fn insert(key: SigningKey) -> KeyTransition {
     KeyTransition {
         insert: Some(key),
         ..KeyTransition::default()

@@ -72,7 +72,7 @@ enum End {
 }
 
 /// What a message leads to.
-enum Flow {
+pub(super) enum Flow {
     GoOn,
     /// Nothing was missed at this instant of the reader's monotonic clock.
     Fresh(Duration),
@@ -86,7 +86,6 @@ impl Follow {
         feed: Arc<Feed>,
         trust: Trust,
     ) -> Result<Self, RevocationError> {
-        let mut follower = Follower::new(reader.uris().clone(), trust.leeway);
         let mut attempt = 1;
         let loaded = loop {
             match load(&feed, &trust, attempt > 1, |_, _| false).await {
@@ -94,10 +93,20 @@ impl Follow {
                 outcome => break outcome?,
             }
         };
+        Ok(Self::standing_at(loaded, reader, feed, trust))
+    }
+
+    pub(super) fn standing_at(
+        loaded: Loaded,
+        reader: Arc<RevocationReader>,
+        feed: Arc<Feed>,
+        trust: Trust,
+    ) -> Self {
+        let mut follower = Follower::new(reader.uris().clone(), trust.leeway);
         follower.stand_at(loaded.anchor, loaded.announced, &loaded.watermarks);
         reader.replace(loaded.state);
         reader.progress().advance(loaded.anchor.position);
-        Ok(Self {
+        Self {
             reader,
             feed,
             trust,
@@ -105,7 +114,7 @@ impl Follow {
             rebuild: None,
             backoff: Backoff::default(),
             is_warned: false,
-        })
+        }
     }
 
     pub(super) fn spawn(self) -> FollowTask {
@@ -168,7 +177,7 @@ impl Follow {
                     return End::Resync(Resync::UnknownEvent);
                 };
                 heartbeats += u32::from(matches!(message, Message::Heartbeat(_)));
-                match self.take(message) {
+                match self.take(message, now) {
                     Flow::GoOn => {}
                     Flow::Fresh(at) => deadline = deadline.max(Self::stale_at(at)),
                     Flow::Resync(reason) => return End::Resync(reason),
@@ -198,7 +207,7 @@ impl Follow {
             let has_events = !changes.events.is_empty();
             let frames = changes.events.into_iter().map(Message::Frame);
             for message in frames.chain([Message::Heartbeat(changes.heartbeat)]) {
-                match self.take(message) {
+                match self.take(message, now) {
                     Flow::Fresh(_) => useful_until = Instant::now() + LONGEST_USELESS_POLLING,
                     Flow::GoOn => {}
                     Flow::Resync(reason) => return End::Resync(reason),
@@ -225,10 +234,10 @@ impl Follow {
         }
     }
 
-    fn take(&mut self, message: Message) -> Flow {
+    pub(super) fn take(&mut self, message: Message, now: impl FnOnce() -> Now) -> Flow {
         match message {
             Message::Frame(frame) => self.take_frame(&frame),
-            Message::Heartbeat(jws) => self.take_heartbeat(&jws),
+            Message::Heartbeat(jws) => self.take_heartbeat(&jws, now),
             Message::Reset(_) => Flow::Resync(Resync::Reset),
         }
     }
@@ -258,7 +267,7 @@ impl Follow {
         }
     }
 
-    fn take_heartbeat(&mut self, jws: &str) -> Flow {
+    fn take_heartbeat(&mut self, jws: &str, now: impl FnOnce() -> Now) -> Flow {
         let signed = match self.trust.heartbeat(jws) {
             Ok(signed) => signed,
             Err(error) => {
@@ -266,10 +275,7 @@ impl Follow {
                 return Flow::GoOn;
             }
         };
-        let now = Now {
-            wall: unix_now_millis(),
-            monotonic: RevocationReader::monotonic(),
-        };
+        let now = now();
         match self.follower.heartbeat(&signed.kid, &signed.document, now) {
             Beat::Ignore => Flow::GoOn,
             Beat::Resync(reason) => Flow::Resync(reason),
@@ -383,6 +389,13 @@ impl Follow {
         } else {
             tracing::debug!(error, "the stream of revocations broke off");
         }
+    }
+}
+
+fn now() -> Now {
+    Now {
+        wall: unix_now_millis(),
+        monotonic: RevocationReader::monotonic(),
     }
 }
 

@@ -12,6 +12,8 @@ mod follow;
 mod freshness;
 mod http;
 mod refresher;
+#[cfg(feature = "fuzzing")]
+mod rehearsal;
 mod revocation;
 mod trial;
 
@@ -21,6 +23,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use crate::builder::require_usable;
+use crate::rejections::RejectionCounter;
 use crate::verifier::Shared;
 use crate::{ConfigError, KeySetError, Verifier, VerifierBuilder};
 
@@ -31,6 +34,8 @@ use follow::FollowTask;
 use http::{Fetched, Jwks};
 pub(crate) use refresher::Refetch;
 use refresher::Refresher;
+#[cfg(feature = "fuzzing")]
+pub use rehearsal::{Heard, Rehearsal, Source};
 use revocation::RevocationSettings;
 
 /// How keys are found and kept fresh; set through [`VerifierBuilder`].
@@ -233,6 +238,7 @@ impl VerifierBuilder<Discovery> {
             keys,
             cache,
             revocation,
+            rejections: RejectionCounter::new(),
             background: Some(Background {
                 refresher,
                 _follow: follow,

@@ -65,17 +65,10 @@ impl Refresher {
         settings: Discovery,
         fresh_for: Duration,
     ) -> Self {
-        let desk = Arc::new(Desk {
-            settings,
-            wake: Notify::new(),
-            finished: watch::Sender::new(0),
-            requests: Mutex::default(),
-        });
-        let task = tokio::spawn(run(jwks, keys, Arc::clone(&desk), fresh_for)).abort_handle();
-        Self {
-            requests: KeyRequests { desk },
-            task,
-        }
+        let requests = KeyRequests::new(settings);
+        let desk = Arc::clone(&requests.desk);
+        let task = tokio::spawn(run(jwks, keys, desk, fresh_for)).abort_handle();
+        Self { requests, task }
     }
 
     pub(crate) fn requests(&self) -> &KeyRequests {
@@ -84,6 +77,19 @@ impl Refresher {
 }
 
 impl KeyRequests {
+    /// A door behind which nobody works yet.
+    pub(super) fn new(settings: Discovery) -> Self {
+        let desk = Desk {
+            settings,
+            wake: Notify::new(),
+            finished: watch::Sender::new(0),
+            requests: Mutex::default(),
+        };
+        Self {
+            desk: Arc::new(desk),
+        }
+    }
+
     /// Asks for a refetch because `kid` is unknown. `None` when none is due: the kid was not found
     /// a moment ago, or the last refetch of this sort is too recent.
     pub(crate) fn ask_for(&self, kid: &str) -> Option<Refetch> {

@@ -1,9 +1,12 @@
 //! Keys over the network, against a real server.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use tokensmith_verify::testing::Forge;
-use tokensmith_verify::{ConnectError, FetchError, Reject, Verifier};
+use tokensmith_verify::{ConnectError, FetchError, NoCustomClaims, Reject, Verifier};
+use tokio::task::JoinSet;
 
 use crate::issuer::{AUDIENCE, Answer, Issuer, JWKS, METADATA, until};
 
@@ -122,14 +125,10 @@ async fn the_first_token_of_a_new_key_waits_for_the_refetch() {
     issuer.serve_keys_of(&[&issuer.forge(), &new]);
 
     let tokens: Vec<_> = (0..50).map(|_| token(&new)).collect();
-    let mut waiting = tokio::task::JoinSet::new();
+    let mut waiting = JoinSet::new();
     for token in tokens {
         let verifier = verifier.clone();
-        waiting.spawn(async move {
-            verifier
-                .verify_waiting::<tokensmith_verify::NoCustomClaims>(&token)
-                .await
-        });
+        waiting.spawn(async move { verifier.verify_waiting::<NoCustomClaims>(&token).await });
     }
     assert!(waiting.join_all().await.iter().all(Result::is_ok));
     let requests = issuer.jwks_requests();
@@ -171,11 +170,82 @@ async fn a_flood_of_unknown_kids_causes_one_fetch() {
     }
     issuer.jwks_requested(2).await;
     for token in &flood {
-        let outcome = verifier
-            .verify_waiting::<tokensmith_verify::NoCustomClaims>(token)
-            .await;
+        let outcome = verifier.verify_waiting::<NoCustomClaims>(token).await;
         assert_eq!(outcome, Err(Reject::UnknownKid));
     }
+    assert_eq!(issuer.jwks_requests().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_flood_of_unknown_kids_from_many_tasks_causes_one_fetch_in_a_cooldown() {
+    const COOLDOWN: Duration = Duration::from_millis(300);
+    const FETCHES: usize = 4;
+    let issuer = Issuer::start().await;
+    let start = Instant::now();
+    let builder = issuer.discover().refetch_cooldown(COOLDOWN);
+    let verifier = builder.connect().await.unwrap();
+    let is_over = Arc::new(AtomicBool::new(false));
+    let mut flood = JoinSet::new();
+    for task in 0..100 {
+        let (verifier, is_over) = (verifier.clone(), Arc::clone(&is_over));
+        flood.spawn(async move {
+            let mut sent = 0;
+            // At least a hundred ids each, and no two tasks the same.
+            while sent < 100 || !is_over.load(Ordering::Relaxed) {
+                let kid = format!("{task}-{sent}");
+                let header = format!(r#"{{"alg":"RS256","typ":"at+jwt","kid":"{kid}"}}"#);
+                let token = format!("{}.e30.AA", crate::signer::encode(header));
+                let outcome = if sent % 2 == 0 {
+                    verifier.verify_waiting::<NoCustomClaims>(&token).await
+                } else {
+                    verifier.verify(&token)
+                };
+                assert_eq!(outcome, Err(Reject::UnknownKid));
+                sent += 1;
+                tokio::task::yield_now().await;
+            }
+            sent
+        });
+    }
+    issuer.jwks_requested(FETCHES).await;
+    let took = start.elapsed();
+    is_over.store(true, Ordering::Relaxed);
+    let sent: usize = flood.join_all().await.into_iter().sum();
+    assert!(sent >= 10_000, "{sent}");
+    // The first fetch is that of `connect`, the next comes with the first unknown id.
+    let cooldowns = u32::try_from(FETCHES - 2).unwrap();
+    assert!(
+        took >= COOLDOWN * cooldowns,
+        "{FETCHES} fetches in {took:?}"
+    );
+}
+
+#[tokio::test]
+async fn no_address_in_a_token_is_ever_called() {
+    let (issuer, other) = (Issuer::start().await, Issuer::start().await);
+    let verifier = issuer.discover().connect().await.unwrap();
+    let (jwks, url) = (format!("{}{JWKS}", other.url), other.url.as_str());
+    for name in ["jku", "x5u", "iss", "jwks_uri"] {
+        for kid in ["forge", "unknown", jwks.as_str()] {
+            let header = serde_json::json!({
+                "alg": "RS256", "typ": "at+jwt", "kid": kid, name: jwks,
+            });
+            let token = Forge::for_issuer(url)
+                .issue("ada")
+                .audience(AUDIENCE)
+                .header(header.to_string())
+                .claim("jwks_uri", jwks.as_str())
+                .sign();
+            let outcome = verifier.verify_waiting::<NoCustomClaims>(&token).await;
+            let expected = if kid == "forge" {
+                Reject::WrongIssuer
+            } else {
+                Reject::UnknownKid
+            };
+            assert_eq!(outcome, Err(expected), "{name} {kid}");
+        }
+    }
+    assert_eq!(other.jwks_requests().len(), 0);
     assert_eq!(issuer.jwks_requests().len(), 2);
 }
 
@@ -194,7 +264,7 @@ async fn a_kid_that_was_not_found_causes_no_other_fetch_after_the_cooldown() {
     );
     let verify = async |forge: &Forge| {
         verifier
-            .verify_waiting::<tokensmith_verify::NoCustomClaims>(&token(forge))
+            .verify_waiting::<NoCustomClaims>(&token(forge))
             .await
     };
     assert!(verify(&absent).await.is_err());

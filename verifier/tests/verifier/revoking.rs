@@ -5,6 +5,8 @@ use std::time::Duration;
 use actix_web::{App, test as actix_test, web};
 use axum::body::Body;
 use axum::{Router, routing::get};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokensmith_verify::actix::{Bearer, RequireScope};
 use tokensmith_verify::revocation::{Watermark, WatermarkScope};
 use tokensmith_verify::testing::{Forge, Revocations};
@@ -13,6 +15,7 @@ use tokensmith_verify::{Freshness, KeySet, Reject, Verifier};
 use tower::ServiceExt as _;
 
 use crate::issuer::AUDIENCE;
+use crate::signer::encode;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -35,6 +38,34 @@ fn with_cache(forge: &Forge, revocations: &Revocations) -> Verifier {
         .token_cache(10)
         .build()
         .unwrap()
+}
+
+#[test]
+fn a_status_that_was_cut_out_of_a_token_takes_the_signature_with_it() {
+    let (forge, revocations, verifier) = setup();
+    let token = token(&forge);
+    revocations.revoke(&token);
+    assert_eq!(verifier.verify(&token), Err(Reject::Revoked));
+
+    let mut parts = token.split('.');
+    let (header, payload) = (parts.next().unwrap(), parts.next().unwrap());
+    let signature = parts.next().unwrap();
+    let mut claims: serde_json::Value =
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap();
+    let mut cut_out = claims.clone();
+    cut_out.as_object_mut().unwrap().remove("status").unwrap();
+    claims["status"]["status_list"]["idx"] = serde_json::json!(1_000_000);
+    for changed in [cut_out, claims] {
+        let payload = encode(changed.to_string());
+        let token = format!("{header}.{payload}.{signature}");
+        assert_eq!(verifier.verify(&token), Err(Reject::BadSignature));
+    }
+    // Where the issuer itself has left it out, it is missed.
+    let without = forge.issue("ada").audience(AUDIENCE).sign();
+    assert_eq!(
+        verifier.verify(&without),
+        Err(Reject::MissingClaim("status"))
+    );
 }
 
 #[test]

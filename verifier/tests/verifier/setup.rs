@@ -1,11 +1,12 @@
 //! What a verifier is made of, and what it refuses to be made of.
 
+use std::path::Path;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokensmith_verify::testing::Forge;
-use tokensmith_verify::{Key, KeySet, Verifier, jws};
+use tokensmith_verify::{Algorithm, Key, KeyRefusal, KeySet, Reject, Verifier, jws};
 
 const AUDIENCE: &str = "https://api.example.com";
 
@@ -143,6 +144,84 @@ fn of_two_keys_with_one_kid_neither_is_used() {
 }
 
 #[test]
+fn a_bad_key_spoils_the_kid_that_it_shares() {
+    let jwk = Forge::new().jwk();
+    let secret = serde_json::json!({ "kty": "oct", "kid": "forge", "alg": "HS256", "k": "AAAA" });
+    let other = Forge::new().with_kid("other").jwk();
+    let jwks = serde_json::json!({ "keys": [jwk, secret, other] }).to_string();
+    let keys = KeySet::from_json(&jwks).unwrap();
+    assert_eq!(keys.iter().map(Key::kid).collect::<Vec<_>>(), ["other"]);
+    let reasons: Vec<_> = keys
+        .refused()
+        .iter()
+        .map(|refused| refused.reason)
+        .collect();
+    assert_eq!(reasons, [KeyRefusal::DuplicateKid, KeyRefusal::Symmetric]);
+}
+
+#[test]
+fn every_bad_key_of_a_set_is_refused_and_the_good_ones_stay() {
+    let good = Forge::new().jwk();
+    let bad = |name: &str, value: serde_json::Value| {
+        let mut jwk = Forge::new().with_kid(name).jwk();
+        jwk[name] = value;
+        jwk
+    };
+    let jwks = serde_json::json!({ "keys": [
+        bad("use", "enc".into()),
+        bad("alg", "RS512".into()),
+        good,
+        bad("d", "AQAB".into()),
+        bad("e", "AQ".into()),
+        { "kty": "oct", "kid": "secret", "k": "AAAA" },
+        Forge::new().with_kid("last").jwk(),
+        bad("key_ops", serde_json::json!(["encrypt"])),
+    ] });
+    let keys = KeySet::from_json(&jwks.to_string()).unwrap();
+    let kids: Vec<_> = keys.iter().map(Key::kid).collect();
+    assert_eq!(kids, ["forge", "last"]);
+    let refused = keys.refused().iter();
+    let refused: Vec<_> = refused.map(|key| (key.index, key.reason)).collect();
+    assert_eq!(
+        refused,
+        [
+            (0, KeyRefusal::WrongUse),
+            (1, KeyRefusal::UnsupportedAlgorithm),
+            (3, KeyRefusal::Private),
+            (4, KeyRefusal::WeakExponent),
+            (5, KeyRefusal::Symmetric),
+            (7, KeyRefusal::WrongKeyOps),
+        ]
+    );
+}
+
+/// What is not there cannot be confused with anything.
+#[test]
+fn there_is_no_symmetric_signature_in_the_library() {
+    let mut directories = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    let mut lines = 0;
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                directories.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            for line in text.lines().filter(|line| !line.trim().starts_with("//")) {
+                lines += 1;
+                let line = line.to_ascii_lowercase();
+                let is_there = ["hmac", "hs256", "hs384", "hs512"]
+                    .iter()
+                    .any(|name| line.contains(name));
+                assert!(!is_there, "{}: {line}", path.display());
+            }
+        }
+    }
+    assert!(lines > 3_000, "{lines}");
+}
+
+#[test]
 fn a_text_that_is_no_jwks_is_an_error() {
     for text in [
         "",
@@ -173,6 +252,25 @@ fn a_key_verifies_the_example_of_its_rfc() {
     let key = keys.find("a").unwrap();
     assert!(key.verify_signature(message, &signature).is_ok());
     assert!(key.verify_signature(&message[1..], &signature).is_err());
+}
+
+#[test]
+fn the_layer_below_verifies_the_example_of_its_rfc_whose_payload_is_no_json() {
+    // RFC 7520 §4.1; its key names no algorithm, which is demanded here.
+    let jwks = r#"{"keys":[{"kty":"RSA","kid":"bilbo.baggins@hobbiton.example","use":"sig",
+        "alg":"RS256","e":"AQAB","n":"n4EPtAOCc9AlkeQHPzHStgAbgs7bTZLwUBZdR8_KuKPEHLd4rHVTeT-O-XV2jRojdNhxJWTDvNd7nqQ0VEiZQHz_AJmSCpMaJMRBSFKrKb2wqVwGU_NsYOYL-QtiWN2lbzcEe6XC0dApr5ydQLrHqkHHig3RBordaZ6Aj-oBHqFEHYpPe7Tpe-OfVfHd1E6cS6M1FZcD1NNLYD5lFHpPI9bTwJlsde3uhGqC0ZCuEHg8lhzwOHrtIQbS0FVbb9k3-tVTU4fg_3L_vniUFAKwuCLqKnS2BYwdq_mzSnbLY7h_qixoR7jig3__kRhuaxwUkRz5iaiQkqgc5gHdrNP5zw"}]}"#;
+    let text = "It\u{2019}s a dangerous business, Frodo, going out your door. You step onto the road, \
+        and if you don't keep your feet, there\u{2019}s no knowing where you might be swept off to.";
+    let signature = "MRjdkly7_-oTPTS3AXP41iQIGKa80A0ZmTuV5MEaHoxnW2e5CZ5NlKtainoFmKZopdHM1O2U4mwzJdQx996ivp83xuglII7PNDi84wnB-BDkoBwA78185hX-Es4JIwmDLJK3lfWRa-XtL0RnltuYv746iYTh_qHRD68BNt1uSNCrUCTJDt5aAE6x8wW1Kt9eRo4QPocSadnHXFxnt8Is9UzpERV0ePPQdLuW3IS_de3xyIrDaLGdjluPxUAhb6L2aXic1U12podGU0KLUQSE_oI-ZnmKJ3F4uOZDnd6QZWJushZ41Axf_fcIe8u9ipH84ogoree7vjbU5y18kDquDg";
+    let header = r#"{"alg":"RS256","kid":"bilbo.baggins@hobbiton.example"}"#;
+    let encode = |text: &str| URL_SAFE_NO_PAD.encode(text);
+    let token = format!("{}.{}.{signature}", encode(header), encode(text));
+    let keys = KeySet::from_json(jwks).unwrap();
+    let payload = jws::verify(&token, &keys).unwrap();
+    assert_eq!(payload.bytes, text.as_bytes());
+    assert_eq!((payload.algorithm, payload.typ), (Algorithm::Rs256, None));
+    let changed = token.replace(&encode(text), &encode("It's a safe business."));
+    assert_eq!(jws::verify(&changed, &keys), Err(Reject::BadSignature));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256,
-    RSA_PKCS1_SHA384, RSA_PSS_SHA256, RsaEncoding, RsaKeyPair,
+    RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_SHA256, RsaEncoding, RsaKeyPair,
 };
 use aws_lc_rs::{encoding::AsDer as _, hmac};
 use base64::Engine as _;
@@ -39,6 +39,17 @@ impl Keys {
             "rs256" => rsa_jwk(&self.rsa, "RS256", name),
             "ps256" => rsa_jwk(&self.rsa, "PS256", name),
             "stranger" => rsa_jwk(&self.stranger, "RS256", name),
+            // Two that every key set refuses.
+            "no_alg" => {
+                let mut jwk = rsa_jwk(&self.rsa, "RS256", name);
+                jwk.as_object_mut().unwrap().remove("alg");
+                jwk
+            }
+            "weak" => {
+                let mut jwk = rsa_jwk(&self.rsa, "RS256", name);
+                jwk["e"] = json!("Aw");
+                jwk
+            }
             "es256" => {
                 let point = self.ec.public_key().as_ref();
                 json!({"kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": name,
@@ -55,6 +66,7 @@ impl Keys {
         match how {
             "rs256" => rsa(&self.rsa, &RSA_PKCS1_SHA256, message),
             "rs384" => rsa(&self.rsa, &RSA_PKCS1_SHA384, message),
+            "rs512" => rsa(&self.rsa, &RSA_PKCS1_SHA512, message),
             "ps256" => rsa(&self.rsa, &RSA_PSS_SHA256, message),
             "stranger" => rsa(&self.stranger, &RSA_PKCS1_SHA256, message),
             "es256" => self
@@ -68,16 +80,37 @@ impl Keys {
             "hmac_spki_der" => hs256(&self.spki(), message),
             "hmac_spki_pem" => hs256(self.pem().as_bytes(), message),
             "hmac_spki_pem_padded" => hs256(format!("\n {}", self.pem()).as_bytes(), message),
+            "hmac_spki_pem_bare" => hs256(self.pem().trim_end().as_bytes(), message),
+            "hmac_spki_pem_in_garbage" => {
+                hs256(format!("garbage{}garbage", self.pem()).as_bytes(), message)
+            }
             "hmac_pkcs1_der" => hs256(self.rsa.public_key().as_ref(), message),
+            "hmac_pkcs1_pem" => {
+                let pem = pem("RSA PUBLIC KEY", self.rsa.public_key().as_ref());
+                hs256(pem.as_bytes(), message)
+            }
             "hmac_jwk" => hs256(self.jwk("rs256").to_string().as_bytes(), message),
             "hmac_modulus" => hs256(&self.modulus(), message),
+            "hmac_kid" => hs256(b"rs256", message),
+            "hmac_one_byte" => hs256(b"\0", message),
             "empty" => Vec::new(),
             "zeros" => vec![0; 256],
             "one" => [vec![0; 255], vec![1]].concat(),
+            "ones" => vec![0xff; 256],
             "modulus" => self.modulus(),
             "modulus_minus_one" => {
                 let mut signature = self.modulus();
                 signature[255] -= 1;
+                signature
+            }
+            "modulus_plus_one" => {
+                let mut signature = self.modulus();
+                for byte in signature.iter_mut().rev() {
+                    *byte = byte.wrapping_add(1);
+                    if *byte != 0 {
+                        break;
+                    }
+                }
                 signature
             }
             "psychic" => vec![0; 64],
@@ -85,11 +118,20 @@ impl Keys {
             "rs256_long" => [self.sign("rs256", message), vec![0]].concat(),
             "rs256_zero_prefixed" => [vec![0], self.sign("rs256", message)].concat(),
             "rs256_huge" => self.sign("rs256", message).repeat(4),
-            "rs256_flipped" => {
-                let mut signature = self.sign("rs256", message);
-                signature[128] ^= 1;
+            "rs256_half" => self.sign("rs256", message)[..128].to_vec(),
+            "rs256_twice" => self.sign("rs256", message).repeat(2),
+            "rs256_reversed" => self.sign("rs256", message).into_iter().rev().collect(),
+            "rs256_first_flipped" => flipped(self.sign("rs256", message), 0),
+            "rs256_flipped" => flipped(self.sign("rs256", message), 128),
+            "rs256_last_flipped" => flipped(self.sign("rs256", message), 255),
+            "es256_swapped" => {
+                let mut signature = self.sign("es256", message);
+                signature.rotate_left(32);
                 signature
             }
+            "es256_short" => self.sign("es256", message)[..63].to_vec(),
+            "es256_long" => [self.sign("es256", message), vec![0]].concat(),
+            "ed25519_long" => [self.sign("ed25519", message), vec![0]].concat(),
             "es256_der" => {
                 let fixed = self.sign("es256", message);
                 let (r, s) = fixed.split_at(32);
@@ -113,16 +155,7 @@ impl Keys {
     }
 
     fn pem(&self) -> String {
-        let body = STANDARD.encode(self.spki());
-        let lines: Vec<_> = body
-            .as_bytes()
-            .chunks(64)
-            .map(|line| std::str::from_utf8(line).unwrap())
-            .collect();
-        format!(
-            "-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n",
-            lines.join("\n")
-        )
+        pem("PUBLIC KEY", &self.spki())
     }
 }
 
@@ -148,4 +181,20 @@ fn hs256(secret: &[u8], message: &[u8]) -> Vec<u8> {
     hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), message)
         .as_ref()
         .to_vec()
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    let body = STANDARD.encode(der);
+    let lines: Vec<_> = body
+        .as_bytes()
+        .chunks(64)
+        .map(|line| std::str::from_utf8(line).unwrap())
+        .collect();
+    let lines = lines.join("\n");
+    format!("-----BEGIN {label}-----\n{lines}\n-----END {label}-----\n")
+}
+
+fn flipped(mut signature: Vec<u8>, byte: usize) -> Vec<u8> {
+    signature[byte] ^= 1;
+    signature
 }

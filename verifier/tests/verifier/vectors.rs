@@ -1,6 +1,6 @@
 //! Runs every hostile vector of `tests/vectors/`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokensmith_verify::revocation::Watermark;
 use tokensmith_verify::testing::{Forge, Revocations};
-use tokensmith_verify::{Algorithm, Claims, Freshness, KeySet, Reject, Verified, Verifier};
+use tokensmith_verify::{Algorithm, Claims, Freshness, KeySet, Reject, Verified, Verifier, jws};
 
 use crate::signer::{encode, keys};
 
@@ -59,6 +59,8 @@ struct Edit {
     #[serde(default)]
     suffix: String,
     replace: Option<(String, String)>,
+    #[serde(default)]
+    trailing_bit: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -98,7 +100,7 @@ struct KeyVector {
 #[test]
 fn every_hostile_token_fails_for_its_reason() {
     let vectors: Vec<Vector> = load(|file| file != "keys.json");
-    assert!(vectors.len() >= 80, "only {} vectors", vectors.len());
+    assert!(vectors.len() >= 600, "only {} vectors", vectors.len());
     let failures: Vec<String> = vectors.iter().filter_map(Vector::failure).collect();
     assert!(
         failures.is_empty(),
@@ -109,8 +111,33 @@ fn every_hostile_token_fails_for_its_reason() {
 }
 
 #[test]
+fn what_the_layer_below_rejects_is_rejected_above_for_the_same_reason() {
+    let vectors: Vec<Vector> = load(|file| file != "keys.json");
+    let mut rejected = 0;
+    for vector in &vectors {
+        let max_bytes = vector.settings.max_token_bytes;
+        let max_bytes = max_bytes.unwrap_or(jws::DEFAULT_MAX_TOKEN_BYTES);
+        let below = jws::verify_within(&vector.text(), &vector.key_set(), max_bytes);
+        let Err(below) = below else {
+            continue;
+        };
+        rejected += 1;
+        // The type is looked at before the signature, and only above.
+        let above = vector.expect.as_str();
+        assert!(
+            [below.reason(), "wrong_type"].contains(&above),
+            "{}: {above} above, {} below",
+            vector.name,
+            below.reason()
+        );
+    }
+    assert!(rejected >= 250, "only {rejected}");
+}
+
+#[test]
 fn every_bad_key_is_refused_alone_and_for_its_reason() {
     let vectors: Vec<KeyVector> = load(|file| file == "keys.json");
+    assert!(vectors.len() >= 120, "only {} vectors", vectors.len());
     let failures: Vec<String> = vectors.iter().filter_map(KeyVector::failure).collect();
     assert!(
         failures.is_empty(),
@@ -118,6 +145,26 @@ fn every_bad_key_is_refused_alone_and_for_its_reason() {
         failures.len(),
         failures.join("\n")
     );
+}
+
+#[test]
+fn every_vector_has_a_name_of_its_own_and_a_reference() {
+    #[derive(Deserialize)]
+    struct Label {
+        name: String,
+        reference: String,
+    }
+
+    for vectors in [
+        load::<Label>(|file| file == "keys.json"),
+        load(|file| file != "keys.json"),
+    ] {
+        let mut names = BTreeSet::new();
+        for Label { name, reference } in vectors {
+            assert!(!reference.is_empty(), "{name}");
+            assert!(names.insert(name.clone()), "{name} is there twice");
+        }
+    }
 }
 
 #[test]
@@ -181,14 +228,17 @@ impl Vector {
             .verify_at(&self.text(), self.now.unwrap_or(NOW))
     }
 
-    fn verifier(&self) -> Verifier {
+    fn key_set(&self) -> KeySet {
         let names = self
             .keys
             .clone()
             .unwrap_or_else(|| vec!["rs256".to_owned()]);
         let jwks: Vec<Value> = names.iter().map(|name| keys().jwk(name)).collect();
-        let key_set = KeySet::from_json(&json!({ "keys": jwks }).to_string()).unwrap();
-        let mut builder = Verifier::with_keys(ISSUER, key_set);
+        KeySet::from_json(&json!({ "keys": jwks }).to_string()).unwrap()
+    }
+
+    fn verifier(&self) -> Verifier {
+        let mut builder = Verifier::with_keys(ISSUER, self.key_set());
         match &self.settings.audiences {
             None => builder = builder.audience(AUDIENCE),
             Some(audiences) => {
@@ -262,6 +312,9 @@ impl Vector {
             );
             text = text.replacen(from, to, 1);
         }
+        if self.edit.trailing_bit {
+            set_trailing_bit(&mut text);
+        }
         format!("{}{text}{}", self.edit.prefix, self.edit.suffix)
     }
 }
@@ -311,6 +364,14 @@ impl KeyVector {
             )
         })
     }
+}
+
+/// Sets a bit of the last character that stands for nothing.
+fn set_trailing_bit(text: &mut String) {
+    const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let value = ALPHABET.find(text.pop().unwrap()).unwrap();
+    assert_eq!(value % 4, 0, "every bit stands for something");
+    text.push_str(&ALPHABET[value + 1..value + 2]);
 }
 
 fn default_claims() -> [(&'static str, Value); 8] {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokensmith_verify::actix::{Bearer, RequireScope};
 use tokensmith_verify::testing::Forge;
 use tokensmith_verify::tower::BearerLayer;
-use tokensmith_verify::{Claims, KeySet, Verified, Verifier};
+use tokensmith_verify::{Claims, KeySet, NoCustomClaims, Verified, Verifier};
 use tower::ServiceExt as _;
 
 use crate::issuer::{AUDIENCE, Issuer};
@@ -255,6 +255,41 @@ async fn every_bad_token_gets_the_same_answer() {
             .unwrap()
             .contains(r#"error="invalid_token""#)
     );
+}
+
+#[tokio::test]
+async fn why_a_token_was_rejected_is_counted_for_the_operator() {
+    let issuer = Issuer::start().await;
+    let verifier = issuer.discover().connect().await.unwrap();
+    let forge = issuer.forge();
+    let clone = verifier.clone();
+    assert_eq!(verifier.rejections().total(), 0);
+    assert!(
+        verifier
+            .verify(&forge.issue("ada").audience(AUDIENCE).sign())
+            .is_ok()
+    );
+    assert!(clone.verify(&forge.issue("ada").sign()).is_err());
+    assert!(verifier.verify("x").is_err());
+    // Looked at twice, because its key is asked for, and counted once.
+    let unknown = forge.with_kid("unknown").issue("ada").sign();
+    let waited = verifier.verify_waiting::<NoCustomClaims>(&unknown).await;
+    assert!(waited.is_err());
+
+    let stats = verifier.rejections();
+    let counted: Vec<_> = stats.iter().filter(|(_, count)| *count > 0).collect();
+    assert_eq!(
+        counted,
+        [
+            ("not_compact_jws", 1),
+            ("unknown_kid", 1),
+            ("wrong_audience", 1)
+        ]
+    );
+    assert_eq!(clone.rejections(), stats);
+    // Both frameworks verify the token.
+    answer(&clone, Request::bearer("/me", "e30.e30.e30")).await;
+    assert_eq!(verifier.rejections().count("malformed_header"), 2);
 }
 
 #[tokio::test]

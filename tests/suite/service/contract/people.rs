@@ -255,7 +255,24 @@ impl Scene {
             });
             with(self.me(Method::PUT, "/password"), &body)
         };
-        [self.until_429(guess).await, self.until_429(change).await].into()
+        let mut refused: BTreeSet<_> =
+            [self.until_429(guess).await, self.until_429(change).await].into();
+        for path in [
+            "/oauth/token",
+            "/oauth/revoke",
+            "/oauth/introspect",
+            "/oauth/par",
+        ] {
+            // Each from a neighbour of its own, so that the others are not turned away.
+            let neighbour = format!("192.0.2.{}", path.len());
+            let stranger = || {
+                let request = self.app.request(Method::POST, path);
+                let form = [("client_id", "nobody")];
+                request.header("x-forwarded-for", &neighbour).form(&form)
+            };
+            refused.insert(self.until_429(stranger).await);
+        }
+        refused
     }
 
     async fn until_429(&self, request: impl Fn() -> RequestBuilder) -> Documented {

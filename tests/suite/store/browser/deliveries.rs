@@ -168,6 +168,16 @@ on_every_database! {
 }
 
 on_every_database! {
+    async fn a_client_with_many_deliveries_does_not_keep_others_waiting(database) {
+        let store = database.open().await;
+        ada_with_sessions(&*store, 1..=60).await;
+        sign_ada_out(&*store, 1).await;
+        assert_eq!(claim(&*store, 1, 512).await.len(), 32);
+        assert_eq!(claim(&*store, 1, 512).await.len(), 28, "and what is left comes next");
+    }
+}
+
+on_every_database! {
     async fn a_delivery_whose_claimer_died_is_due_again(database) {
         let store = database.open().await;
         ada_with_sessions(&*store, 1..=1).await;

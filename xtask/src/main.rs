@@ -1,0 +1,45 @@
+//! Chores of this repository that are neither tests nor part of the program. `cargo xtask --help`.
+#![expect(clippy::print_stdout, reason = "a chore says what it does")]
+#![expect(clippy::print_stderr, reason = "and what went wrong")]
+
+mod fuzz;
+mod sbom;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Chores of this repository.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    Fuzz(fuzz::FuzzArguments),
+    Sbom(sbom::SbomArguments),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().chore {
+        Chore::Fuzz(arguments) => fuzz::run(&arguments, &root()).map_err(|error| error.to_string()),
+        Chore::Sbom(arguments) => sbom::run(&arguments, &root()).map_err(|error| error.to_string()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The top of the repository.
+fn root() -> PathBuf {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.parent().unwrap_or(own).to_owned()
+}
