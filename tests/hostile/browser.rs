@@ -1,33 +1,5 @@
-//! What an attacker tries where people log in in a browser. A test is named after the item of the list
-//! of attacks that it tries; what is tried elsewhere is named here as well
-//! (`cargo test attack_24` runs one item):
-//!
-//! - 18, a token of one kind for another: [`tokens`]. Forged ones: `hostile::tokens`.
-//! - 24, codes for another client, redirect URI or verifier, twice, at once, late: [`codes`]. Replays:
-//!   `conformance::code::a_code_is_good_once` and `…::a_code_that_comes_again_long_after…`,
-//!   `refresh::a_code_begins_one_session_and_a_second_use_ends_it`. Without a browser:
-//!   `login::a_code_is_good_for_its_client_its_verifier_and_a_minute`.
-//! - 25, PKCE plain, missing, stripped, as state: [`codes`], [`pushed`]. Without a browser:
-//!   `login::what_is_wrong_with_a_challenge_is_said…`.
-//! - 26, client authentication: [`codes`], [`pushed`],
-//!   `token_endpoint::every_mistake_gets_the_error_that_the_rfc_names` and
-//!   `…::a_client_may_be_held_to_one_way_of_authenticating`.
-//! - 27, client assertions: there are none yet.
-//! - 28, refresh tokens after a logout or a new password, widened, of another kind or installation:
-//!   [`codes`]. Replays, races, restarts and restored backups: all of `refresh`.
-//! - 29, redirect URIs and where a login or a logout leads, 303, registration: [`redirects`],
-//!   [`logout`], `conformance::redirect_uris`, `conformance::logout`.
-//! - 30, mix-up, requests, forms and links of others, frames: [`strangers`], [`logout`]. Cookies:
-//!   [`cookies`]. Markup: [`markup`].
-//! - 31, parameters twice, too many, too long, in no encoding: [`pollution`],
-//!   `token_endpoint::a_body_that_is_not_a_small_form_is_refused`.
-//! - 32, scopes and resources that nobody granted: [`pollution`], [`codes`],
-//!   `refresh::scope_and_resource_may_narrow_and_never_widen`,
-//!   `token_endpoint::scope_and_resource_choose_what_the_token_is_for`.
-//! - 33, pushed requests: [`pushed`], `conformance::request_objects`.
-//! - 37, calls to addresses inside: [`logout`], and beside the code in `src/outbound`.
-//! - 38, guessing, and who has an account: [`pages`], `login::guessing_is_slowed_down…`.
-//! - 41, secrets in logs: [`pages`].
+//! What an attacker tries where people log in in a browser. A test is named after the attack of
+//! `docs/attacks.md` that it tries.
 
 mod codes;
 mod cookies;

@@ -1,12 +1,14 @@
 //! Forged access tokens at the one endpoint of this server that takes them. The verifier library
 //! has the long list; these are the forgeries that need the real server's keys and tokens.
 
+use std::collections::BTreeSet;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Database, TestApp, now, on_every_database};
+use crate::harness::{Database, TestApp, now, on_every_database, wait};
 
 fn encode(value: &Value) -> String {
     URL_SAFE_NO_PAD.encode(value.to_string())
@@ -100,23 +102,10 @@ on_every_database! {
 
 on_every_database! {
     async fn a_genuine_signature_does_not_make_up_for_a_wrong_claim_or_type(database) {
-        use jsonwebtoken::{Algorithm, EncodingKey, Header};
-        const PEM: &str = include_str!("../../src/crypto/vault/fixtures/rsa2048-pkcs1.pem");
         let app = TestApp::start(&database).await;
         let admin = app.admin_token().await;
-        let body = Some(json!({ "pem": PEM, "now": true }));
-        let imported = app.admin(&admin, Method::POST, "/keys/import", body).await;
-        let kid = imported.json()["keys"][0]["kid"].as_str().unwrap().to_owned();
-        let claims = decode(admin.split('.').nth(1).unwrap());
-        let sign = |typ: &str, kid: &str, change: (&str, Value)| {
-            let mut header = Header::new(Algorithm::RS256);
-            (header.typ, header.kid) = (Some(typ.to_owned()), Some(kid.to_owned()));
-            let mut claims = claims.clone();
-            claims[change.0] = change.1;
-            let key = EncodingKey::from_rsa_der(pem::parse(PEM).unwrap().contents());
-            #[expect(clippy::disallowed_methods, reason = "a second signer with the same key")]
-            jsonwebtoken::encode(&header, &claims, &key).unwrap()
-        };
+        let kid = import_key(&app, &admin).await;
+        let sign = |typ: &str, kid: &str, change| sign_like(&admin, (typ, kid), &[change]);
         let unchanged = ("jti", json!("x"));
         let genuine = sign("at+jwt", &kid, unchanged.clone());
         assert_eq!(app.admin(&genuine, Method::GET, "/clients", None).await.status, 200);
@@ -133,6 +122,122 @@ on_every_database! {
             assert_rejected(&app, name, &token).await;
         }
     }
+}
+
+on_every_database! {
+    async fn a_rejection_says_nothing_to_the_sender_and_the_reason_to_the_operator(database) {
+        const REJECTIONS: &str = "tokensmith_token_rejections_total";
+        let app = TestApp::start(&database).await;
+        let admin = app.admin_token().await;
+        let kid = import_key(&app, &admin).await;
+        let phone = app.phone().await;
+        let tokens = app.login(&phone, &app.user("ada").await).await;
+        let person = app.for_account(&phone, &tokens).await.access_token;
+        let change = |name: &'static str, value: Value| (name, value);
+        let yesterday = [change("iat", json!(now() - 86_700)), change("exp", json!(now() - 86_400))];
+        let (flipped, _) = admin.rsplit_once('.').unwrap();
+        let flipped = format!("{flipped}.{}", "A".repeat(342));
+        let (mut bodies, mut reasons) = (BTreeSet::new(), BTreeSet::new());
+        // At each of the three doors, signed with the server's own key and wrong for one reason.
+        for (door, genuine) in [("/api/admin/clients", &admin), ("/api/me", &person), ("/oauth/userinfo", &person)] {
+            let sign = |typ: &str, changes: &[(&str, Value)]| sign_like(genuine, (typ, &kid), changes);
+            assert_eq!(app.with_token(genuine, Method::GET, door, None).await.status, 200, "{door}");
+            let unchanged = sign("at+jwt", &[]);
+            assert_eq!(app.with_token(&unchanged, Method::GET, door, None).await.status, 200, "{door}");
+            for (reason, token) in [
+                ("wrong_type", sign("JWT", &[])),
+                ("wrong_type", sign("logout+jwt", &[])),
+                ("expired", sign("at+jwt", &yesterday)),
+                ("issued_in_future", sign("at+jwt", &[change("iat", json!(now() + 60))])),
+                ("lifetime_too_long", sign("at+jwt", &[change("exp", json!(now() + 86_400))])),
+                ("wrong_issuer", sign("at+jwt", &[change("iss", json!(format!("{}/", app.issuer)))])),
+                ("wrong_issuer", sign("at+jwt", &[change("iss", json!("https://evil.example"))])),
+                ("invalid_claim", sign("at+jwt", &[change("exp", json!("never"))])),
+                ("invalid_claim", sign("at+jwt", &[change("aud", json!([]))])),
+                ("client_disabled", sign("at+jwt", &[change("client_id", json!("nobody"))])),
+                ("sender_constrained", sign("at+jwt", &[change("cnf", json!({ "jkt": "A".repeat(43) }))])),
+                ("bad_signature", flipped.clone()),
+                ("algorithm_not_allowed", format!("{}.e30.AA", encode(&json!({ "alg": "none", "kid": kid })))),
+                ("too_large", "a".repeat(9_000)),
+                ("not_compact_jws", "a".to_owned()),
+            ] {
+                let label = format!("reason=\"{reason}\"");
+                let before = app.metric(REJECTIONS, &label).await;
+                let reply = app.with_token(&token, Method::GET, door, None).await;
+                assert_eq!(reply.error(), (401, "invalid_token".into()), "{door}: {reason}");
+                bodies.insert((reply.text.clone(), reply.header("www-authenticate").to_owned()));
+                assert!(!reply.text.contains(reason), "{door}: {reason}");
+                let counted = app.metric(REJECTIONS, &label).await - before;
+                assert!((counted - 1.0).abs() < 0.01, "{door}: {reason} was counted {counted} times");
+                reasons.insert(reason);
+            }
+        }
+        for reason in reasons {
+            // Lines are written together, a moment later.
+            wait::until("the log says why", || async {
+                let log = app.log();
+                let mut lines = log.lines().filter(|line| line.contains("cause"));
+                lines.any(|line| line.contains(reason)).then_some(())
+            })
+            .await;
+        }
+        assert_eq!(bodies.len(), 1, "one answer for all: {bodies:#?}");
+    }
+}
+
+on_every_database! {
+    async fn a_good_token_of_a_person_stays_good_for_its_own_api_alone(database) {
+        let app = TestApp::start(&database).await;
+        let kid = import_key(&app, &app.admin_token().await).await;
+        let phone = app.phone().await;
+        let tokens = app.login(&phone, &app.user("ada").await).await;
+        let person = app.for_account(&phone, &tokens).await.access_token;
+        for audience in [
+            json!("https://api.example.com"),
+            json!(format!("{}/", app.issuer)),
+            json!(format!("{}/api/me", app.issuer)),
+            json!(app.issuer.to_uppercase()),
+            json!(format!("{} https://x.example", app.issuer)),
+            json!(phone.id),
+        ] {
+            let token = sign_like(&person, ("at+jwt", &kid), &[("aud", audience.clone())]);
+            let reply = app.me(&token, Method::GET, "", None).await;
+            assert_eq!(reply.error(), (401, "invalid_token".into()), "{audience}");
+            let reply = app.admin(&token, Method::GET, "/clients", None).await;
+            assert_eq!(reply.error(), (401, "invalid_token".into()), "{audience}");
+        }
+        let absent = sign_like(&person, ("at+jwt", &kid), &[("aud", Value::Null)]);
+        assert_eq!(app.me(&absent, Method::GET, "", None).await.status, 401);
+    }
+}
+
+const PEM: &str = include_str!("../../src/crypto/vault/fixtures/rsa2048-pkcs1.pem");
+
+/// Gives the server a key that we have, too; answers its id.
+async fn import_key(app: &TestApp, admin: &str) -> String {
+    let body = Some(json!({ "pem": PEM, "now": true }));
+    let imported = app.admin(admin, Method::POST, "/keys/import", body).await;
+    imported.json()["keys"][0]["kid"]
+        .as_str()
+        .unwrap()
+        .to_owned()
+}
+
+/// The claims of a genuine token with changes, signed with that key.
+fn sign_like(genuine: &str, (typ, kid): (&str, &str), changes: &[(&str, Value)]) -> String {
+    use jsonwebtoken::{Algorithm, EncodingKey, Header};
+    let mut header = Header::new(Algorithm::RS256);
+    (header.typ, header.kid) = (Some(typ.to_owned()), Some(kid.to_owned()));
+    let mut claims = decode(genuine.split('.').nth(1).unwrap());
+    for (name, value) in changes {
+        claims[*name] = value.clone();
+    }
+    let key = EncodingKey::from_rsa_der(pem::parse(PEM).unwrap().contents());
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a second signer with the same key"
+    )]
+    jsonwebtoken::encode(&header, &claims, &key).unwrap()
 }
 
 on_every_database! {

@@ -1,0 +1,310 @@
+//! How much one caller may ask. `docs/limits.md` lists every limit with its test.
+
+use reqwest::{Method, RequestBuilder};
+use serde_json::{Value, json};
+
+use crate::harness::app::TestClient;
+use crate::harness::{Database, Reply, TestApp, on_every_database, wait};
+
+/// Addresses are told by the proxy in front, as in production.
+const BEHIND_A_PROXY: (&str, &str) = ("TOKENSMITH_TRUSTED_PROXIES", "127.0.0.1");
+/// Ten at once, and then one a second.
+const SLOW: (&str, &str) = ("TOKENSMITH_LIMITS_ADDRESS_PER_SECOND", "1");
+const AT_ONCE: usize = 10;
+
+/// A refresh with a token that was never good.
+fn refresh(app: &TestApp, client: &TestClient, token: &str) -> RequestBuilder {
+    let form = [("grant_type", "refresh_token"), ("refresh_token", token)];
+    app.form(client, "/oauth/token", &form)
+}
+
+/// The statuses of so many requests, from an address as the proxy tells it.
+async fn statuses(
+    app: &TestApp,
+    count: usize,
+    address: &str,
+    request: impl Fn() -> RequestBuilder,
+) -> Vec<u16> {
+    let mut statuses = Vec::new();
+    for _ in 0..count {
+        let reply = app.send(request().header("x-forwarded-for", address)).await;
+        if reply.status == 429 {
+            assert_told_to_wait(&reply);
+        }
+        statuses.push(reply.status.as_u16());
+    }
+    statuses
+}
+
+fn assert_told_to_wait(reply: &Reply) {
+    assert_eq!(reply.error(), (429, "temporarily_unavailable".to_owned()));
+    let wait: u64 = reply.header("retry-after").parse().unwrap();
+    assert!((1..=60).contains(&wait), "{wait}");
+}
+
+#[tokio::test]
+async fn attack_38_requests_that_lead_nowhere_are_limited_by_address() {
+    let database = Database::sqlite();
+    let app = TestApp::start_with(&database, &[BEHIND_A_PROXY, SLOW]).await;
+    let phone = app.phone().await;
+    let guess = || refresh(&app, &phone, "tsr1_guess");
+    let seen = statuses(&app, AT_ONCE + 5, "192.0.2.7", guess).await;
+    assert_eq!(seen[..AT_ONCE], [400; AT_ONCE]);
+    assert!(seen[AT_ONCE..].contains(&429), "{seen:?}");
+    // The same limit for what else strangers can ask.
+    for path in [
+        "/oauth/token",
+        "/oauth/revoke",
+        "/oauth/introspect",
+        "/oauth/par",
+    ] {
+        let stranger = || app.request(Method::POST, path).form(&[("client_id", "x")]);
+        let seen = statuses(&app, 3, "192.0.2.7", stranger).await;
+        assert!(seen.contains(&429), "{path}: {seen:?}");
+    }
+    let neighbour = statuses(&app, 1, "192.0.2.8", guess).await;
+    assert_eq!(neighbour, [400]);
+    assert!(app.metric("tokensmith_rate_limited_total", "address").await >= 1.0);
+    wait::until("who waits is served again", || async {
+        let seen = statuses(&app, 1, "192.0.2.7", guess).await;
+        (seen == [400]).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn attack_38_another_address_in_the_header_is_no_way_around_the_limit() {
+    let database = Database::sqlite();
+    let app = TestApp::start_with(&database, &[BEHIND_A_PROXY, SLOW]).await;
+    let phone = app.phone().await;
+    let mut turned_away = 0;
+    for number in 0..2 * AT_ONCE {
+        // What stands left of the proxy's own word was written by the stranger.
+        let claimed = format!("198.51.100.{number}, 192.0.2.7");
+        let request = refresh(&app, &phone, "tsr1_guess").header("x-forwarded-for", claimed);
+        turned_away += usize::from(app.send(request).await.status == 429);
+    }
+    assert!(turned_away >= AT_ONCE - 3, "{turned_away}");
+    let of_one_subscriber = async |number: usize| {
+        let address = format!("2001:db8:7::{number:x}");
+        let request = refresh(&app, &phone, "tsr1_guess").header("x-forwarded-for", address);
+        app.send(request).await.status.as_u16()
+    };
+    let mut seen = Vec::new();
+    for number in 1..=2 * AT_ONCE {
+        seen.push(of_one_subscriber(number).await);
+    }
+    assert!(seen.contains(&429), "a /64 is one subscriber: {seen:?}");
+}
+
+on_every_database! {
+    async fn a_server_that_calls_for_many_people_is_not_limited_by_address(database) {
+        let app = TestApp::start_with(&database, &[BEHIND_A_PROXY, SLOW]).await;
+        let server = app.app_for_people("server", &["--first-party"]).await;
+        let expired = || refresh(&app, &server, "tsr1_expired");
+        let seen = statuses(&app, 3 * AT_ONCE, "192.0.2.7", expired).await;
+        assert_eq!(seen, vec![400; 3 * AT_ONCE]);
+        // Not even when strangers use the address up.
+        let stranger = || app.request(Method::POST, "/oauth/token").form(&[("client_id", "x")]);
+        let seen = statuses(&app, 2 * AT_ONCE, "192.0.2.7", stranger).await;
+        assert!(seen.contains(&429), "{seen:?}");
+        assert_eq!(statuses(&app, 1, "192.0.2.7", expired).await, [400]);
+    }
+}
+
+on_every_database! {
+    async fn people_who_succeed_are_not_limited_by_address(database) {
+        let app = TestApp::start_with(&database, &[BEHIND_A_PROXY, SLOW]).await;
+        let phone = app.phone().await;
+        let ada = app.user("ada").await;
+        let mut tokens = app.login(&phone, &ada).await;
+        for number in 0..3 * AT_ONCE {
+            let request = refresh(&app, &phone, &tokens.refresh_token);
+            let reply = app.send(request.header("x-forwarded-for", "192.0.2.7")).await;
+            assert_eq!(reply.status, 200, "{number}: {}", reply.text);
+            tokens = crate::harness::login::Tokens::of(&reply);
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_has_to_wait_loses_nothing() {
+    let database = Database::sqlite();
+    let app = TestApp::start_with(&database, &[BEHIND_A_PROXY, SLOW]).await;
+    let phone = app.phone().await;
+    let tokens = app.login(&phone, &app.user("ada").await).await;
+    let guess = || refresh(&app, &phone, "tsr1_guess");
+    let seen = statuses(&app, 2 * AT_ONCE, "192.0.2.7", guess).await;
+    assert!(seen.contains(&429));
+    // The honest phone behind the same address is told to wait, not logged out.
+    wait::until("the phone is served", || async {
+        let request = refresh(&app, &phone, &tokens.refresh_token);
+        let reply = app
+            .send(request.header("x-forwarded-for", "192.0.2.7"))
+            .await;
+        assert!(reply.status == 200 || reply.status == 429, "{}", reply.text);
+        (reply.status == 200).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_client_that_runs_wild_is_limited_where_the_operator_says_so() {
+    let database = Database::sqlite();
+    let app = TestApp::start_with(&database, &[("TOKENSMITH_LIMITS_CLIENT_PER_SECOND", "1")]).await;
+    let orders = app.orders().await;
+    let other = app.client("other", &["--scope", "orders:read"]).await;
+    let mut turned_away = 0;
+    for _ in 0..2 * AT_ONCE {
+        let reply = app.token(&orders, &[]).await;
+        if reply.status == 429 {
+            assert_told_to_wait(&reply);
+            turned_away += 1;
+        }
+    }
+    assert!(turned_away >= AT_ONCE - 3, "{turned_away}");
+    assert_eq!(app.token(&other, &[]).await.status, 200);
+    assert!(app.metric("tokensmith_rate_limited_total", "client").await >= 1.0);
+    // Nobody else can use up what the client may have.
+    let impostor = TestClient {
+        secret: "tss1_wrong".to_owned(),
+        ..other.clone()
+    };
+    for _ in 0..3 * AT_ONCE {
+        assert_eq!(app.token(&impostor, &[]).await.status, 401);
+    }
+    assert_eq!(app.token(&other, &[]).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_client_that_shows_its_secret_has_no_limit_by_default() {
+    let database = Database::sqlite();
+    let app = TestApp::start(&database).await;
+    let orders = app.orders().await;
+    for _ in 0..300 {
+        assert_eq!(app.token(&orders, &[]).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn attack_16_json_that_is_deep_or_wide_is_refused() {
+    let database = Database::sqlite();
+    let app = TestApp::start(&database).await;
+    let administrator = app.admin_token().await;
+    let create = async |body: String| {
+        let request = app.request(Method::POST, "/api/admin/clients");
+        let request = request.bearer_auth(&administrator);
+        let request = request.header("content-type", "application/json");
+        app.send(request.body(body)).await
+    };
+    let deep = format!("{}{}", "[".repeat(8_000), "]".repeat(8_000));
+    assert_eq!(create(deep.clone()).await.status, 400);
+    assert_eq!(
+        create(format!(r#"{{"client_id":{deep}}}"#)).await.status,
+        400
+    );
+    let mut nested: Value = json!("x");
+    for _ in 0..20 {
+        nested = json!({ "a": nested });
+    }
+    let claims = json!({
+        "client_id": "deep", "grant_types": ["client_credentials"], "claims": { "deep": nested }
+    });
+    assert_eq!(create(claims.to_string()).await.status, 400);
+    let wide = format!(r#"{{"client_id":"wide","x":"{}"}}"#, "x".repeat(20_000));
+    assert_eq!(create(wide).await.status, 413);
+}
+
+#[tokio::test]
+async fn what_a_request_names_has_limits() {
+    let database = Database::sqlite();
+    let app = TestApp::start(&database).await;
+    let orders = app.orders().await;
+    let phone = app.phone().await;
+    let ada = app.user("ada").await;
+    let administrator = app.admin_token().await;
+
+    let long_scope = "x".repeat(2_049);
+    let scope = app.token(&orders, &[("scope", &long_scope)]).await;
+    assert_eq!(scope.error(), (400, "invalid_scope".to_owned()));
+    let long_resource = format!("https://api.example.com/{}", "x".repeat(512));
+    let resource = app.token(&orders, &[("resource", &long_resource)]).await;
+    assert_eq!(resource.error(), (400, "invalid_target".to_owned()));
+    let many: Vec<_> = (0..33)
+        .map(|_| ("resource", "https://api.example.com"))
+        .collect();
+    assert_eq!(app.token(&orders, &many).await.error().0, 400);
+    let key = refresh(&app, &phone, "tsr1_x").header("idempotency-key", "k".repeat(257));
+    assert_eq!(
+        app.send(key).await.error(),
+        (400, "invalid_request".to_owned())
+    );
+    let long_password = "p".repeat(257);
+    let login = app
+        .challenge(&phone, &ada, &[("password", &long_password)])
+        .await;
+    assert_eq!(
+        login.error(),
+        (400, "insufficient_authorization".to_owned())
+    );
+
+    let list = app
+        .admin(&administrator, Method::GET, "/clients?limit=201", None)
+        .await;
+    assert_eq!(list.status, 400, "{}", list.text);
+    let uris: Vec<_> = (0..33)
+        .map(|n| format!("https://app.example/{n}"))
+        .collect();
+    let long_uri = format!("https://app.example/{}", "x".repeat(512));
+    let long = json!({
+        "client_id": "long", "grant_types": ["authorization_code"], "redirect_uris": [long_uri]
+    });
+    let refused = app
+        .admin(&administrator, Method::POST, "/clients", Some(long))
+        .await;
+    assert_eq!(refused.error(), (400, "invalid_request".to_owned()));
+    let scopes: Vec<_> = (0..500).map(|n| format!("scope-number-{n}")).collect();
+    for (what, metadata) in [
+        ("redirect URIs", json!({ "redirect_uris": uris })),
+        (
+            "after a logout",
+            json!({
+                "redirect_uris": ["https://app.example/cb"], "post_logout_redirect_uris": uris
+            }),
+        ),
+        (
+            "a token of more than 4 KiB",
+            json!({
+                "redirect_uris": ["https://app.example/cb"], "scope": scopes.join(" ")
+            }),
+        ),
+    ] {
+        let mut body = json!({ "client_id": "large", "grant_types": ["authorization_code"] });
+        for (name, value) in metadata.as_object().unwrap() {
+            body[name] = value.clone();
+        }
+        let refused = app
+            .admin(&administrator, Method::POST, "/clients", Some(body))
+            .await;
+        let expected = (400, "invalid_client_metadata".to_owned());
+        assert_eq!(refused.error(), expected, "{what}: {}", refused.text);
+    }
+}
+
+#[tokio::test]
+async fn a_key_set_does_not_grow_without_end() {
+    let database = Database::sqlite();
+    let app = TestApp::start(&database).await;
+    let administrator = app.admin_token().await;
+    let mut statuses = Vec::new();
+    for _ in 0..14 {
+        let body = Some(json!({ "alg": "Ed25519", "now": true }));
+        let reply = app
+            .admin(&administrator, Method::POST, "/keys/rotate", body)
+            .await;
+        statuses.push(reply.status.as_u16());
+    }
+    assert!(statuses.ends_with(&[409]), "{statuses:?}");
+    let jwks = app.get("/.well-known/jwks.json").await.json();
+    assert!(jwks["keys"].as_array().unwrap().len() <= 12 + 1, "{jwks}");
+}
