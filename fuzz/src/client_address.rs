@@ -42,12 +42,19 @@ pub fn check(data: &[u8]) {
     }
 }
 
-/// A stranger was found, so what stands to the left was written by that stranger.
+/// A stranger was found, so what stands to the left was written by that stranger. If what the proxy
+/// wrote is no list, because a quote in it is not closed, the stranger may at most be taken for a
+/// proxy, and never for somebody else.
 fn check_forged(name: &HeaderName, header: &[u8], forged: &[u8], found: IpAddr) {
+    let pieces = header.split(|byte| *byte == b'"').count();
+    let is_list = pieces % 2 == 1 && !header.contains(&b'\\');
     for joint in [&b", "[..], b","] {
         let longer = [forged, joint, header].concat();
         if let Some(other) = address(PROXY, name, &longer) {
-            assert_eq!(other, found, "what a stranger writes changes nothing");
+            assert!(
+                other == found || (!is_list && TRUSTED.contains(other)),
+                "what a stranger writes changes nothing: {found} is {other}"
+            );
         }
     }
 }

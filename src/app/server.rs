@@ -262,8 +262,13 @@ pub(super) fn serve(
         .shutdown_timeout(settings.shutdown_timeout.as_secs())
         .disable_signals();
     let tls = settings.tls.as_ref().map(tls::server_config).transpose()?;
-    transport::listen(builder, listener, tls, mount)
-        .map_err(|source| StartError::Listen { address, source })
+    transport::listen(
+        builder,
+        listener,
+        (tls, settings.limits.idle_timeout),
+        mount,
+    )
+    .map_err(|source| StartError::Listen { address, source })
 }
 
 /// As many streams as are allowed, and never more than three quarters of the connections: tokens must not wait

@@ -6,6 +6,7 @@
 //! reads no answer has the memory of the machine. Here it gets a sip at a time, so that it stops
 //! reading once a few requests wait (`docs/decisions/0017-connections-are-read-in-sips.md`).
 
+use std::future::{Future, ready};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::pin::Pin;
@@ -24,13 +25,17 @@ use actix_web::rt::net::TcpStream;
 use actix_web::{App, web};
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep};
 
-use crate::http;
+use crate::http::{self, LastRequest};
 
 /// How long a client may take to send the head of its first request.
 const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection is kept for a further request.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How long what a refused request still sends is read and thrown away, so that its sender sees the
+/// refusal and not a broken connection.
+const LINGER: Duration = Duration::from_secs(1);
 /// How much is read at once: most requests in one piece.
 const SIP: usize = 2 * 1024;
 
@@ -38,15 +43,15 @@ const SIP: usize = 2 * 1024;
 pub(super) fn listen(
     builder: ServerBuilder,
     listener: TcpListener,
-    tls: Option<ServerConfig>,
+    (tls, idle_timeout): (Option<ServerConfig>, Duration),
     mount: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
 ) -> io::Result<Server> {
     let stopping = builder.graceful_shutdown_signal();
     let builder = match tls {
         None => builder.listen("http", listener, move || {
-            fn_service(async |io: TcpStream| {
+            fn_service(move |io: TcpStream| {
                 let peer = io.peer_addr().ok();
-                Ok((Sips::of(io), peer))
+                ready(Ok((Sips::of(io, idle_timeout), peer)))
             })
             .and_then(requests(mount.clone(), stopping.clone()))
         })?,
@@ -55,9 +60,9 @@ pub(super) fn listen(
             builder.listen("https", listener, move || {
                 Acceptor::new(config.clone())
                     .map_err(TlsError::into_service_error)
-                    .map(|io: TlsStream<TcpStream>| {
+                    .map(move |io: TlsStream<TcpStream>| {
                         let peer = io.get_ref().0.peer_addr().ok();
-                        (Sips::of(io), peer)
+                        (Sips::of(io, idle_timeout), peer)
                     })
                     .and_then(requests(mount.clone(), stopping.clone()).map_err(TlsError::Service))
             })?
@@ -67,20 +72,27 @@ pub(super) fn listen(
 }
 
 /// HTTP/1.1 on a connection.
-fn requests<T: AsyncRead + AsyncWrite + Unpin + 'static>(
+fn requests<T>(
     mount: impl Fn(&mut web::ServiceConfig) + Clone + 'static,
     stopping: GracefulShutdownSignal,
 ) -> impl ServiceFactory<
-    (T, Option<SocketAddr>),
+    (Sips<T>, Option<SocketAddr>),
     Config = (),
     Response = (),
     Error = DispatchError,
     InitError = (),
-> {
+>
+where
+    T: AsyncRead + AsyncWrite + Unpin + 'static,
+{
     let app = App::new().wrap(from_fn(http::observe)).configure(mount);
     HttpService::build()
         .keep_alive(KEEP_ALIVE)
         .client_request_timeout(REQUEST_HEAD_TIMEOUT)
+        .client_disconnect_timeout(LINGER)
+        .on_connect_ext(|io: &Sips<T>, connection| {
+            connection.insert(io.last_request.clone());
+        })
         .graceful_shutdown_signal(move || {
             let stopping = stopping.clone();
             async move { stopping.notified().await }
@@ -88,15 +100,45 @@ fn requests<T: AsyncRead + AsyncWrite + Unpin + 'static>(
         .h1(map_config(app, |()| AppConfig::default()))
 }
 
-/// A connection that is read in sips: after each, the reader gets to see what it has.
+/// A connection that is read in sips: after each, the reader gets to see what it has. And one that
+/// ends: actix-http times the head of the first request only, so without this a single byte of a second
+/// one would hold the connection for ever.
 struct Sips<T> {
     io: T,
     left: usize,
+    idle_timeout: Duration,
+    /// Since when an answer is due: the last byte that was written, or the first that was read since.
+    active_at: Instant,
+    has_read: bool,
+    alarm: Pin<Box<Sleep>>,
+    is_over: bool,
+    last_request: LastRequest,
 }
 
 impl<T> Sips<T> {
-    fn of(io: T) -> Self {
-        Self { io, left: SIP }
+    fn of(io: T, idle_timeout: Duration) -> Self {
+        Self {
+            io,
+            left: SIP,
+            idle_timeout,
+            active_at: Instant::now(),
+            has_read: false,
+            alarm: Box::pin(sleep(idle_timeout)),
+            is_over: false,
+            last_request: LastRequest::default(),
+        }
+    }
+
+    /// Whether nothing more is read. An answer that is on its way is still written, as to a peer that
+    /// has closed its side.
+    fn is_over(&mut self, context: &mut Context<'_>) -> bool {
+        while !self.is_over && self.alarm.as_mut().poll(context).is_ready() {
+            let due = self.active_at + self.idle_timeout;
+            self.is_over = Instant::now() >= due;
+            self.alarm.as_mut().reset(due);
+        }
+        self.is_over |= self.last_request.was_taken();
+        self.is_over
     }
 }
 
@@ -107,6 +149,9 @@ impl<T: AsyncRead + Unpin> AsyncRead for Sips<T> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if this.is_over(context) {
+            return Poll::Ready(Ok(()));
+        }
         if this.left == 0 {
             this.left = SIP;
             // There may be more, and nobody else would say so.
@@ -118,6 +163,10 @@ impl<T: AsyncRead + Unpin> AsyncRead for Sips<T> {
         let read = Pin::new(&mut this.io).poll_read(context, &mut sip);
         let length = sip.filled().len();
         buffer.advance(length);
+        if length > 0 && !this.has_read {
+            this.has_read = true;
+            this.active_at = Instant::now();
+        }
         this.left = match read {
             Poll::Ready(_) => this.left.saturating_sub(length),
             Poll::Pending => SIP,
@@ -132,7 +181,13 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Sips<T> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().io).poll_write(context, bytes)
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.io).poll_write(context, bytes);
+        if let Poll::Ready(Ok(1..)) = written {
+            this.has_read = false;
+            this.active_at = Instant::now();
+        }
+        written
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -148,12 +203,16 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Sips<T> {
 mod tests {
     use std::task::Waker;
 
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
     use super::*;
 
-    #[test]
-    fn the_reader_gets_a_sip_and_then_a_pause() {
+    const MINUTE: Duration = Duration::from_mins(1);
+
+    #[tokio::test]
+    async fn the_reader_gets_a_sip_and_then_a_pause() {
         let source = vec![7_u8; 3 * SIP];
-        let mut sips = Sips::of(source.as_slice());
+        let mut sips = Sips::of(source.as_slice(), MINUTE);
         let mut context = Context::from_waker(Waker::noop());
         let mut storage = vec![0; 8 * SIP];
         let mut buffer = ReadBuf::new(&mut storage);
@@ -164,10 +223,40 @@ mod tests {
             lengths.push(read.is_ready().then(|| buffer.filled().len() - before));
         }
         let sip = Some(SIP);
-        assert_eq!(
-            lengths,
-            [sip, None, sip, None, sip, None, Some(0), Some(0), Some(0)]
-        );
+        let end = Some(0);
+        assert_eq!(lengths, [sip, None, sip, None, sip, None, end, end, end]);
         assert_eq!(buffer.filled(), source);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_and_dripping_come_to_an_end_and_answers_prolong() {
+        let (mut peer, io) = duplex(64);
+        let mut sips = Sips::of(io, MINUTE);
+        let start = Instant::now();
+        // Answers keep it open, however long nothing is read.
+        for _ in 0..5 {
+            sips.write_all(b"x").await.unwrap();
+            peer.read_u8().await.unwrap();
+            let waited = tokio::time::timeout(MINUTE / 2, sips.read_u8()).await;
+            assert!(waited.is_err(), "it is still open");
+        }
+        // A byte every second does not: the minute begins with the first.
+        let drip = tokio::spawn(async move {
+            while peer.write_all(b"x").await.is_ok() {
+                sleep(Duration::from_secs(1)).await;
+            }
+        });
+        let first = Instant::now();
+        while sips.read_u8().await.is_ok() {}
+        let took = first.elapsed();
+        assert!(
+            took >= MINUTE / 2 && took <= MINUTE * 2,
+            "{took:?} {:?}",
+            start.elapsed()
+        );
+        // Nothing more is read, but an answer is still written.
+        assert_eq!(sips.read(&mut [0; 8]).await.unwrap(), 0);
+        sips.write_all(b"x").await.unwrap();
+        drip.abort();
     }
 }

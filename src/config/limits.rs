@@ -18,6 +18,8 @@ pub struct LimitSettings {
     pub connections: Option<NonZeroUsize>,
     /// How long a client may leave what it is sent unread.
     pub unread_timeout: Duration,
+    /// How long a connection may go without an answer.
+    pub idle_timeout: Duration,
 }
 
 /// Part of [`super::settings`].
@@ -38,6 +40,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         "a number up to 10000000; 0 for as many as files may be open",
     ),
     Setting::new("limits.unread_timeout", "30s", "a duration from 1s to 1h"),
+    Setting::new("limits.idle_timeout", "2m", "a duration from 1s to 1h"),
 ];
 
 pub(super) fn read(layers: &Layers) -> Result<LimitSettings, ConfigError> {
@@ -48,14 +51,14 @@ pub(super) fn read(layers: &Layers) -> Result<LimitSettings, ConfigError> {
     let connections = layers.parse("limits.connections", |text| {
         parse_number(text, 0..=10_000_000)
     })?;
+    let moderate = |text: &str| duration(text, Duration::from_secs(1)..=Duration::from_hours(1));
     Ok(LimitSettings {
         rates: RateLimits {
             per_address: rate("limits.address_per_second")?,
             per_client: rate("limits.client_per_second")?,
         },
         connections: NonZeroUsize::new(connections as usize),
-        unread_timeout: layers.parse("limits.unread_timeout", |text| {
-            duration(text, Duration::from_secs(1)..=Duration::from_hours(1))
-        })?,
+        unread_timeout: layers.parse("limits.unread_timeout", moderate)?,
+        idle_timeout: layers.parse("limits.idle_timeout", moderate)?,
     })
 }

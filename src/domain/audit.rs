@@ -63,6 +63,8 @@ kinds! {
     SessionStarted = "session_started";
     /// A session was ended before its time.
     SessionEnded = "session_ended";
+    /// A request did not prove which client it is from.
+    ClientRefused = "client_refused";
     /// An authorization code was refused.
     CodeRefused = "code_refused";
     /// An authorization code was used again; the session that it began is ended.
@@ -156,6 +158,8 @@ pub enum Actor {
     CommandLine,
     /// Somebody at one of the pages who is not known (yet).
     Browser,
+    /// Somebody who has not proved which client they are.
+    Stranger,
     /// A client for itself, or on behalf of somebody not known (yet).
     Client(ClientId),
     /// A person.
@@ -168,6 +172,7 @@ impl fmt::Display for Actor {
             Self::System => f.write_str("system"),
             Self::CommandLine => f.write_str("command_line"),
             Self::Browser => f.write_str("browser"),
+            Self::Stranger => f.write_str("stranger"),
             Self::Client(id) => write!(f, "client:{id}"),
             Self::User(id) => write!(f, "user:{id}"),
         }
@@ -184,6 +189,7 @@ impl std::str::FromStr for Actor {
             None if text == "system" => Self::System,
             None if text == "command_line" => Self::CommandLine,
             None if text == "browser" => Self::Browser,
+            None if text == "stranger" => Self::Stranger,
             _ => return Err(UnknownAuditKind),
         })
     }

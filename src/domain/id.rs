@@ -41,6 +41,9 @@ pub enum InvalidClientId {
     /// The text parses as a UUID, as the `sub` of a user does.
     #[error("a client id must not be a UUID, because the ids of users are")]
     Uuid,
+    /// The text has the form of a secret or a token of this server.
+    #[error("a client id must not begin as secrets and tokens do, such as `tss1_`")]
+    Secret,
 }
 
 impl FromStr for ClientId {
@@ -53,6 +56,13 @@ impl FromStr for ClientId {
         }
         if uuid::Uuid::try_parse(text).is_ok() {
             return Err(InvalidClientId::Uuid);
+        }
+        // Client ids are logged as they come. Whoever mixes up id and secret must not log the secret.
+        if let [b't', b's', kind, version, b'_', ..] = text.as_bytes()
+            && kind.is_ascii_lowercase()
+            && version.is_ascii_digit()
+        {
+            return Err(InvalidClientId::Secret);
         }
         Ok(Self(text.to_owned()))
     }
@@ -232,6 +242,28 @@ mod tests {
             "01890A5DAC96774BBCCEB302099A8057",
         ] {
             assert_eq!(uuid.parse::<ClientId>(), Err(InvalidClientId::Uuid));
+        }
+    }
+
+    #[test]
+    fn a_client_id_can_never_be_taken_for_a_secret() {
+        for secret in [
+            "tss1_q3NfW2m8Zk1dVb7xR0tYcJ4p",
+            "tsr1_AA",
+            "tsc1_",
+            "tsl2_x",
+        ] {
+            assert_eq!(secret.parse::<ClientId>(), Err(InvalidClientId::Secret));
+        }
+        for id in [
+            "ts",
+            "tss1",
+            "tss-1_",
+            "tss1.shop",
+            "tssh_shop",
+            "orders_tss1_",
+        ] {
+            assert!(id.parse::<ClientId>().is_ok(), "{id}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! Client authentication (RFC 6749 §2.3), and identification of public clients (§3.2.1).
 
+use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use zeroize::Zeroizing;
 
 use super::TokenService;
 use crate::domain::Timestamp;
+use crate::domain::audit::{Actor, AuditKind, Origin};
 use crate::domain::client::{Client, ClientAuthMethod};
 use crate::domain::error::OAuthError;
 use crate::domain::id::ClientId;
@@ -55,6 +57,33 @@ impl Deref for AuthenticatedClient {
 }
 
 impl TokenService {
+    /// Writes down that a request has not proved which client it is from; `claimed` is what it says.
+    /// The answer does not depend on it, so a database that is away changes nothing for the caller.
+    pub async fn note_refused_client(
+        &self,
+        claimed: Option<&ClientId>,
+        address: Option<IpAddr>,
+        now: Timestamp,
+    ) {
+        let origin = Origin {
+            actor: Actor::Stranger,
+            address,
+        };
+        let known = claimed.and_then(|id| self.clients.find_client(id));
+        let trail = &self.accounts.trail;
+        let Ok(record) = trail.record(AuditKind::ClientRefused, &origin, now) else {
+            return;
+        };
+        let record = match known {
+            Some(client) => record.about_client(&client.id),
+            // A name that a stranger made up does not get into the log.
+            None => record.with_detail("unknown client"),
+        };
+        if let Err(error) = trail.refuse(record).await {
+            tracing::warn!(%error, "a failed client authentication is not in the audit log");
+        }
+    }
+
     /// The client that the credential proves. Every failure is the same error after the same
     /// work: which part was wrong is nobody's business.
     pub fn authenticate_client(

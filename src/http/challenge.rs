@@ -19,7 +19,7 @@ pub(super) async fn post(
     form: Form,
 ) -> Result<HttpResponse, ApiError> {
     let now = endpoints.clock.now();
-    let client = client::authenticate(&endpoints, &request, &form, now)?;
+    let client = client::authenticate(&endpoints, &request, &form, now).await?;
     let mut context = client::context(&endpoints, &request);
     if let Some(name) = form.value("device_name") {
         let label = DeviceLabel::parse(name).map_err(|error| {

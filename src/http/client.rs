@@ -15,28 +15,39 @@ use super::observe::Caller;
 use crate::domain::Timestamp;
 use crate::domain::client::ClientAuthMethod;
 use crate::domain::device::DeviceLabel;
-use crate::domain::error::OAuthError;
+use crate::domain::error::{OAuthError, OAuthErrorCode};
 use crate::domain::network::{Networks, is_public};
 use crate::grants::{AuthenticatedClient, ClientCredential, Presentation, RequestContext};
 
 /// RFC 6749 §2.3: the client says, and proves if it can, who it is before anything else is looked
 /// at.
-pub(super) fn authenticate(
+pub(super) async fn authenticate(
     endpoints: &Endpoints,
     request: &HttpRequest,
     form: &Form,
     now: Timestamp,
 ) -> Result<AuthenticatedClient, ApiError> {
     let challenge = request.headers().contains_key(header::AUTHORIZATION);
+    let mut claimed = None;
     let client = client_credential(request, form).and_then(|credential| {
-        if let Ok(id) = credential.client_id.parse() {
-            Caller::note(request, &id);
+        claimed = credential.client_id.parse().ok();
+        if let Some(id) = &claimed {
+            Caller::note(request, id);
         }
         endpoints.service.authenticate_client(&credential, now)
     });
     match &client {
         Ok(client) if !client.is_public() => endpoints.charge_client(&client.id, now)?,
-        Ok(_) | Err(_) => endpoints.charge_address(request, now)?,
+        Ok(_) => endpoints.charge_address(request, now)?,
+        Err(error) => {
+            endpoints.charge_address(request, now)?;
+            if error.code == OAuthErrorCode::InvalidClient {
+                let address = client_address(request, &endpoints.trusted_proxies);
+                let service = &endpoints.service;
+                let noted = service.note_refused_client(claimed.as_ref(), address, now);
+                noted.await;
+            }
+        }
     }
     client.map_err(|error| ApiError::OAuth { error, challenge })
 }

@@ -16,7 +16,7 @@ pub(super) async fn post(
     form: Form,
 ) -> Result<HttpResponse, ApiError> {
     let now = endpoints.clock.now();
-    let client = client::authenticate(&endpoints, &request, &form, now)?;
+    let client = client::authenticate(&endpoints, &request, &form, now).await?;
     let introspection = endpoints
         .service
         .introspect(&client, token(&form)?, now)

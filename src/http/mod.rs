@@ -21,6 +21,7 @@ mod health;
 mod introspect;
 mod json_body;
 mod jwks;
+mod last_request;
 mod me;
 mod metadata;
 mod metrics;
@@ -217,6 +218,7 @@ pub fn mount_feed(config: &mut web::ServiceConfig, feed: &web::Data<RevocationFe
 }
 
 /// Counts and logs every request; wraps the whole application.
+pub use last_request::LastRequest;
 pub use observe::{Observer, observe};
 pub use rate_limits::RateLimits;
 pub use revocation_stream::RevocationFeed;

@@ -16,7 +16,7 @@ pub(super) async fn post(
     form: Form,
 ) -> Result<HttpResponse, ApiError> {
     let now = endpoints.clock.now();
-    let client = client::authenticate(&endpoints, &request, &form, now)?;
+    let client = client::authenticate(&endpoints, &request, &form, now).await?;
     let context = client::context(&endpoints, &request);
     // §2.1: how the client proves itself is no part of the request.
     let parameters = form.parameters_except(&["client_secret"]);

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::client_address::client_address;
 use super::error::{ApiError, Outcome};
+use super::last_request::LastRequest;
 use super::observe::{Routine, Waited};
 use super::stream_limits::{Full, Place, Places, StreamLimits};
 use crate::domain::network::Networks;
@@ -91,7 +92,10 @@ pub(super) async fn stream(
     };
     let place = feed.place(&request)?;
     let body = match feed.feed.reader(after) {
-        Ok(reader) => Either::Left(texts(reader, place)),
+        Ok(reader) => {
+            LastRequest::take(&request);
+            Either::Left(texts(reader, place))
+        }
         // A stream of one event: whoever reads streams looks there and not at the status.
         Err(Unreadable::Behind(behind)) => Either::Right(stream::iter([Ok(behind.text())])),
         Err(not_begun @ Unreadable::NotBegun(_)) => return Err(not_begun.into()),

@@ -15,7 +15,7 @@ pub(super) async fn post(
     form: Form,
 ) -> Result<HttpResponse, ApiError> {
     let now = endpoints.clock.now();
-    let client = client::authenticate(&endpoints, &request, &form, now)?;
+    let client = client::authenticate(&endpoints, &request, &form, now).await?;
     let context = client::context(&endpoints, &request);
     endpoints
         .service

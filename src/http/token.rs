@@ -22,7 +22,7 @@ pub(super) async fn post(
     form: Form,
 ) -> Result<HttpResponse, ApiError> {
     let now = endpoints.clock.now();
-    let client = client::authenticate(&endpoints, &request, &form, now)?;
+    let client = client::authenticate(&endpoints, &request, &form, now).await?;
     let grant = grant_type(&form).map_err(GrantError::Refused)?;
     let now = endpoints.service.wait_out_cut_off(&client, now).await;
     let asked = Asked {

@@ -21,6 +21,9 @@ pub struct StoreLimits {
 /// How many reads, and how many writes, may be under way or wait. At a thousand operations a second, the
 /// last in the queue waits for a second; with more, waiting has no end that a client would see.
 const MOST_UNDER_WAY: usize = 1_024;
+/// What ends all sessions of a person may take so long: whoever has the password may have begun many
+/// thousands, and signing out everywhere must not fail because of them.
+const THOROUGH_TIMEOUT: Duration = Duration::from_secs(30);
 /// What goes through everything, such as a cut-off of a million sessions, may take so long.
 const LONG_TIMEOUT: Duration = Duration::from_mins(5);
 
@@ -49,6 +52,13 @@ impl Gate {
         })?;
         within(self.timeout, operation).await
     }
+}
+
+/// Runs an operation that goes through all that one person has.
+pub(super) async fn pass_thorough<T>(
+    operation: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    within(THOROUGH_TIMEOUT, operation).await
 }
 
 /// Runs an operation that goes through everything.

@@ -25,7 +25,7 @@ use futures_util::future::BoxFuture;
 
 use super::connection::Connection;
 use super::error::StatementError;
-use super::gate::{Gate, StoreLimits, pass_long};
+use super::gate::{Gate, StoreLimits, pass_long, pass_thorough};
 use super::transitions;
 use crate::domain::Timestamp;
 use crate::domain::audit::AuditRecord;
@@ -140,6 +140,16 @@ impl<D: Database> SqlStore<D> {
     ) -> Result<T, StoreError> {
         self.metrics.count(operation);
         self.writes.pass(self.database.write_one(work)).await
+    }
+
+    /// For work on all that a person has.
+    async fn write_thorough<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        work: impl Work<D::Connection, T>,
+    ) -> Result<T, StoreError> {
+        self.metrics.count(operation);
+        pass_thorough(self.database.write_long(work)).await
     }
 
     /// For work on very many rows.

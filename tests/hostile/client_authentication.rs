@@ -95,6 +95,30 @@ on_every_database! {
 }
 
 on_every_database! {
+    async fn attack_26_a_client_that_cannot_prove_itself_is_in_the_audit_log_and_does_not_flood_it(database) {
+        let app = TestApp::start(&database).await;
+        let orders = app.orders().await;
+        for (id, secret) in [(orders.id.as_str(), "wrong"), ("made-up", "tss1_x")] {
+            for _ in 0..30 {
+                let request = app.request(Method::POST, "/oauth/token");
+                let request = request.header(AUTHORIZATION, basic(id, secret));
+                let reply = app.send(request.form(&[("grant_type", "client_credentials")])).await;
+                assert_eq!(reply.error(), denied());
+            }
+        }
+        let said = app.run(&["audit", "list", "--event", "client_refused", "--json"]);
+        let about = |id: &str| {
+            let known = said.out.matches(&format!("\"client_id\":\"{id}\"")).count();
+            known + said.out.matches(&format!("\"client_id\": \"{id}\"")).count()
+        };
+        assert_eq!(about(&orders.id), 1, "{}", said.out);
+        assert!(said.out.contains("unknown client"), "{}", said.out);
+        assert!(!said.out.contains("made-up"), "a stranger writes nothing into the log");
+        assert!(!said.out.contains("wrong"), "{}", said.out);
+    }
+}
+
+on_every_database! {
     async fn attack_26_a_public_client_is_none_with_a_secret_and_a_confidential_none_without(database) {
         let app = TestApp::start(&database).await;
         let (phone, ada) = (app.phone().await, app.user("ada").await);

@@ -71,6 +71,37 @@ async fn attack_42_idle_connections_make_room_for_others() {
 }
 
 #[tokio::test]
+async fn attack_42_a_second_request_that_never_ends_is_not_waited_for_either() {
+    let database = Database::sqlite();
+    let settings = [
+        ("TOKENSMITH_LIMITS_CONNECTIONS", "32"),
+        ("TOKENSMITH_LIMITS_IDLE_TIMEOUT", "3s"),
+    ];
+    let app = TestApp::start_with(&database, &settings).await;
+    let first = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+    let mut held = Vec::new();
+    for number in 0..32 {
+        let mut wire = Wire::to(&app).await;
+        let request = match number % 3 {
+            0 => format!("{first}G"),
+            1 => format!("{first}GET /healthz HTTP/1.1\r\nX: "),
+            _ => {
+                "POST /nowhere HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".to_owned()
+            }
+        };
+        wire.send(request).await.unwrap();
+        held.push(wire);
+    }
+    // They are all that the server takes. One drips, the others are silent.
+    let mut dripping = held.pop().unwrap();
+    let dripped = tokio::time::timeout(Duration::from_secs(15), drip(&mut dripping));
+    let gone = futures_util::future::join_all(held.iter_mut().map(Wire::answer));
+    let (dripped, _) = tokio::join!(dripped, gone);
+    assert!(dripped.is_ok(), "a byte now and then keeps nothing open");
+    assert_eq!(app.get("/healthz").await.status, 200);
+}
+
+#[tokio::test]
 async fn attack_42_who_asks_and_never_reads_is_given_up() {
     let database = Database::sqlite();
     let impatient = [("TOKENSMITH_LIMITS_UNREAD_TIMEOUT", "1s")];
@@ -117,6 +148,27 @@ async fn attack_42_a_reader_of_the_log_that_does_not_read_loses_its_place() {
         (streams().await < 1.0).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn attack_42_what_a_reader_of_the_log_sends_keeps_no_core_busy() {
+    let database = Database::sqlite();
+    let app = TestApp::start(&database).await;
+    let mut wire = Wire::to(&app).await;
+    let stream = format!(
+        "GET /revocation/stream HTTP/1.1\r\nHost: {}\r\n\r\n",
+        wire.host
+    );
+    wire.send(stream).await.unwrap();
+    let more = "GET /healthz HTTP/1.1\r\n\r\n".repeat(1_000);
+    wire.flood(more.as_bytes()).await;
+    let before = app.cpu_ticks();
+    let mut tick = tokio::time::interval(Duration::from_secs(2));
+    tick.tick().await;
+    tick.tick().await;
+    // A whole core would have used two hundred.
+    let used = app.cpu_ticks() - before;
+    assert!(used < 100, "{used} hundredths of a second of two seconds");
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ use crate::harness::revocation::bit;
 use crate::harness::{Database, Reply, TestApp, wait};
 
 /// The settings of most tests: so that nobody waits for long.
-const IMPATIENT: (&str, &str) = ("TOKENSMITH_DATABASE_TIMEOUT", "1s");
+const IMPATIENT: (&str, &str) = ("TOKENSMITH_DATABASE_TIMEOUT", "2s");
 /// No promise: a machine that does other things at the same time.
 const SLACK: Duration = Duration::from_secs(1);
 /// The promise: so soon after the database is back, everything works again.
@@ -72,7 +72,7 @@ impl Scene {
             tokens: app.login(&phone, &ada).await,
             other: app.login(&phone, &ada).await,
             administrator: app.admin_token().await,
-            timeout: Duration::from_secs(if given.is_some() { 1 } else { 3 }),
+            timeout: Duration::from_secs(if given.is_some() { 2 } else { 3 }),
             app,
             orders,
             phone,

@@ -13,6 +13,8 @@ mod keys;
 mod limits;
 mod master_key;
 mod protocol;
+mod recovery;
 mod refresh;
+mod secrets;
 mod tls;
 mod tokens;

@@ -1,4 +1,4 @@
-//! `cargo xtask sbom`: what the program is made of, in CycloneDX.
+//! `cargo xtask sbom`: what the program is made of, as a `CycloneDX` document.
 //!
 //! cargo-cyclonedx knows versions, licences and digests. It takes the features of the whole workspace
 //! together, though, and so lists crates that only a test or the bench brings along, among them drivers of

@@ -52,7 +52,10 @@ impl<D: Database> BrowserStore for SqlStore<D> {
         record: &AuditRecord,
     ) -> Result<bool, StoreError> {
         let record = self.proven(record);
-        run!(self.write, browser::end_login(id, user, end, &record))
+        run!(
+            self.write_thorough,
+            browser::end_login(id, user, end, &record)
+        )
     }
 
     async fn list_logins(
@@ -97,7 +100,7 @@ impl<D: Database> BrowserStore for SqlStore<D> {
         let client = client.clone();
         let record = self.proven(record);
         run!(
-            self.write,
+            self.write_thorough,
             browser::withdraw_consent(user, &client, end, &record)
         )
     }

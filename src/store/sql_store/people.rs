@@ -84,7 +84,10 @@ impl<D: Database> PeopleStore for SqlStore<D> {
         record: &AuditRecord,
     ) -> Result<UserChange, StoreError> {
         let record = self.proven(record);
-        run!(self.write, accounts::disable_user(id, end, &record))
+        run!(
+            self.write_thorough,
+            accounts::disable_user(id, end, &record)
+        )
     }
 
     async fn delete_user(
@@ -94,7 +97,7 @@ impl<D: Database> PeopleStore for SqlStore<D> {
         record: &AuditRecord,
     ) -> Result<UserChange, StoreError> {
         let record = self.proven(record);
-        run!(self.write, accounts::delete_user(id, end, &record))
+        run!(self.write_thorough, accounts::delete_user(id, end, &record))
     }
 
     async fn set_password(
@@ -104,7 +107,7 @@ impl<D: Database> PeopleStore for SqlStore<D> {
     ) -> Result<UserChange, StoreError> {
         let order = order.clone();
         let record = self.proven(record);
-        run!(self.write, accounts::set_password(&order, &record))
+        run!(self.write_thorough, accounts::set_password(&order, &record))
     }
 
     async fn upgrade_password_hash(
@@ -197,7 +200,7 @@ impl<D: Database> PeopleStore for SqlStore<D> {
         let except = except.cloned();
         let record = self.proven(record);
         run!(
-            self.write,
+            self.write_thorough,
             sessions::end_sessions_of(user, except.as_ref(), end, &record)
         )
     }

@@ -85,10 +85,7 @@ async fn a_disk_that_is_full() {
         return;
     };
     let file = disk.place.path().join("test.db");
-    let database = Database {
-        url: format!("sqlite:{}", file.display()),
-        home: tempfile::tempdir().unwrap(),
-    };
+    let database = Database::at(format!("sqlite:{}", file.display()));
     let mut scene = Scene::on(&database, &[IMPATIENT]).await;
     disk.fill();
     scene.turns_writers_away().await;

@@ -1,11 +1,13 @@
 //! The running service, with a verb for each endpoint.
 
 use std::fs::File;
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder, StatusCode};
@@ -13,7 +15,12 @@ use serde_json::Value;
 
 use super::command::{Said, run, tokensmith};
 use super::contract::{Contract, Documented};
+use super::database::Home;
+use super::secrets::{Place, Secrets};
 use super::{Database, wait};
+
+/// How long the end of a test waits for a service that may not answer.
+const PATIENCE_AT_THE_END: Duration = Duration::from_secs(1);
 
 /// One process of the service, killed when it is dropped.
 pub(crate) struct TestApp {
@@ -21,6 +28,10 @@ pub(crate) struct TestApp {
     pub(crate) address: String,
     /// The issuer of its tokens.
     pub(crate) issuer: String,
+    /// What has gone through this process and others on its database.
+    pub(crate) secrets: Secrets,
+    /// For as long as the process writes there.
+    _home: Arc<Home>,
     process: Child,
     variables: Vec<(String, String)>,
     log: PathBuf,
@@ -67,6 +78,8 @@ impl TestApp {
             ("TOKENSMITH_LISTEN", format!("127.0.0.1:{port}")),
             ("TOKENSMITH_ISSUER", format!("http://127.0.0.1:{port}")),
             ("TOKENSMITH_WORKERS", "2".to_owned()),
+            // All that could be in a log, for the search when the process ends.
+            ("TOKENSMITH_LOG", "trace".to_owned()),
         ];
         let mut variables: Vec<(String, String)> = own
             .into_iter()
@@ -100,6 +113,8 @@ impl TestApp {
         Self {
             address,
             issuer,
+            secrets: database.secrets.clone(),
+            _home: Arc::clone(&database.home),
             process,
             variables,
             log,
@@ -131,6 +146,7 @@ impl TestApp {
     /// Sends a request, reads the answer, and holds it against the contract.
     pub(crate) async fn send(&self, request: RequestBuilder) -> Reply {
         let request = request.build().unwrap();
+        self.secrets.note_request(&request);
         let (method, url) = (request.method().clone(), request.url().clone());
         let response = self.http.execute(request).await.unwrap();
         let mut reply = Reply {
@@ -139,12 +155,18 @@ impl TestApp {
             text: response.text().await.unwrap(),
             documented: None,
         };
-        let base = url::Url::parse(&self.issuer).unwrap();
-        let base = base.path().trim_end_matches('/');
+        self.secrets.note_answer(&reply);
+        let base = self.base_path();
         reply.documented = Contract::committed()
-            .check(base, (&method, url.path()), &reply)
+            .check(&base, (&method, url.path()), &reply)
             .unwrap_or_else(|error| panic!("{method} {url}: {error}: {}", reply.text));
         reply
+    }
+
+    /// What all paths begin with; empty for most issuers.
+    fn base_path(&self) -> String {
+        let issuer = url::Url::parse(&self.issuer).unwrap();
+        issuer.path().trim_end_matches('/').to_owned()
     }
 
     /// `GET`
@@ -262,7 +284,11 @@ impl TestApp {
 
     /// Runs a command with the settings of this service.
     pub(crate) fn run(&self, arguments: &[&str]) -> Said {
-        run(&mut self.command(arguments))
+        let said = run(&mut self.command(arguments));
+        if let Ok(printed) = serde_json::from_str(&said.out) {
+            self.secrets.note_json(&printed);
+        }
+        said
     }
 
     /// A command with the settings of this service.
@@ -299,6 +325,15 @@ impl TestApp {
             .count()
     }
 
+    /// CPU time that the process has used, in hundredths of a second.
+    pub(crate) fn cpu_ticks(&self) -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id())).unwrap();
+        // The name of the program, in parentheses, may hold anything.
+        let numbers = stat.rsplit_once(')').unwrap().1;
+        let of = |number: usize| numbers.split_whitespace().nth(number).unwrap();
+        of(11).parse::<u64>().unwrap() + of(12).parse::<u64>().unwrap()
+    }
+
     /// The memory that the process holds.
     pub(crate) fn resident_kib(&self) -> u64 {
         let status =
@@ -330,8 +365,53 @@ impl TestApp {
 
 impl Drop for TestApp {
     fn drop(&mut self) {
+        let metrics = self.last_metrics();
         let _ended = self.process.kill();
         let _reaped = self.process.wait();
+        // The test has failed already; a second panic would hide why.
+        if std::thread::panicking() {
+            return;
+        }
+        let log = self.log();
+        assert!(!log.contains("panicked at"), "the service panicked:\n{log}");
+        self.secrets.assert_none_in(Place::Log, log.as_bytes());
+        let metrics = metrics.unwrap_or_default();
+        self.secrets
+            .assert_none_in(Place::Metrics, metrics.as_bytes());
+        self.secrets.assert_none_in_errors();
+    }
+}
+
+impl TestApp {
+    /// The metrics, when the log has the lines of all requests before; `None` when nobody answers (any
+    /// more). A process that was stopped or is busy is not waited for.
+    fn last_metrics(&mut self) -> Option<String> {
+        if self.process.try_wait().ok()?.is_some() {
+            return None;
+        }
+        let host = self.address.strip_prefix("http://")?;
+        let mut connection = TcpStream::connect(host).ok()?;
+        connection
+            .set_read_timeout(Some(PATIENCE_AT_THE_END))
+            .ok()?;
+        let id = uuid::Uuid::new_v4().simple();
+        // HTTP/1.0, so that the answer comes in one piece.
+        let request = format!(
+            "GET {}/metrics HTTP/1.0\r\nHost: {host}\r\ntraceparent: 00-{id}-00f067aa0ba902b7-01\r\n\r\n",
+            self.base_path()
+        );
+        connection.write_all(request.as_bytes()).ok()?;
+        let mut metrics = String::new();
+        connection.read_to_string(&mut metrics).ok()?;
+        // Lines are written together, some time after the answer.
+        let (id, start) = (id.to_string(), Instant::now());
+        let mut log = File::open(&self.log).ok()?;
+        let mut end = String::new();
+        while !end.contains(&id) && start.elapsed() < PATIENCE_AT_THE_END {
+            std::thread::sleep(Duration::from_millis(5));
+            let _read = log.read_to_string(&mut end);
+        }
+        Some(metrics)
     }
 }
 

@@ -90,6 +90,7 @@ impl TestApp {
     /// Makes an account on the command line, beside the running service.
     pub(crate) async fn user(&self, name: &str) -> TestUser {
         let password = "seven herons at dawn";
+        self.secrets.note("password", password);
         let arguments = [
             "user",
             "create",

@@ -14,6 +14,7 @@ pub(crate) mod own_postgres;
 pub(crate) mod person;
 pub(crate) mod postgres;
 pub(crate) mod revocation;
+pub(crate) mod secrets;
 pub(crate) mod wait;
 pub(crate) mod webdriver;
 pub(crate) mod wire;

@@ -57,13 +57,10 @@ impl OwnPostgres {
     pub(crate) async fn database(&self, password: &str) -> Database {
         let mut connection = self.wait_until_it_answers().await;
         connection.execute("CREATE DATABASE own").await.unwrap();
-        Database {
-            url: format!(
-                "postgres://tokensmith:{password}@127.0.0.1:{}/own",
-                self.port
-            ),
-            home: tempfile::tempdir().unwrap(),
-        }
+        Database::at(format!(
+            "postgres://tokensmith:{password}@127.0.0.1:{}/own",
+            self.port
+        ))
     }
 
     /// Starts the server where it is stopped, on the same port and data; does not wait for it.

@@ -8,6 +8,7 @@ use url::Url;
 
 use super::contract::{Contract, Documented};
 use super::html::{Button, Document, Element, Form};
+use super::secrets::Secrets;
 use super::{Reply, TestApp};
 
 /// Where a cross-site request comes from.
@@ -23,6 +24,7 @@ pub(crate) struct Person {
     address: Url,
     /// Whether the answers are those of the service, which keeps to the contract.
     is_at_service: bool,
+    secrets: Secrets,
     http: reqwest::Client,
 }
 
@@ -120,6 +122,7 @@ impl Person {
         let is_at_service = true;
         Self {
             is_at_service,
+            secrets: app.secrets.clone(),
             ..Self::at(&app.issuer, &app.address)
         }
     }
@@ -133,6 +136,7 @@ impl Person {
             issuer: issuer.parse().unwrap(),
             address: address.parse().unwrap(),
             is_at_service: false,
+            secrets: Secrets::default(),
             http: http.build().unwrap(),
         }
     }
@@ -229,7 +233,9 @@ impl Person {
             Some(form) => request.form(form),
             None => request,
         };
-        let response = request.headers(headers).send().await.unwrap();
+        let request = request.headers(headers).build().unwrap();
+        self.secrets.note_request(&request);
+        let response = self.http.execute(request).await.unwrap();
         for header in response.headers().get_all("set-cookie") {
             self.keep(Cookie::parse(header.to_str().unwrap(), &url), &url);
         }
@@ -239,6 +245,7 @@ impl Person {
             text: response.text().await.unwrap(),
             documented: None,
         };
+        self.secrets.note_answer(&reply);
         if self.is_at_service {
             let base = self.issuer.path().trim_end_matches('/');
             reply.documented = Contract::committed()

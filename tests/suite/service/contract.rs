@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use futures_util::future::join_all;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
+use tokensmith::domain::audit::AuditKind;
 
 use crate::harness::app::TestClient;
 use crate::harness::cable::behind_a_cable;
@@ -503,4 +504,17 @@ fn examples<'a>(value: &'a Value, place: &str, found: &mut Vec<(String, &'a Valu
     for (name, member) in inner {
         examples(member, &format!("{place}/{name}"), found);
     }
+}
+
+#[test]
+fn every_kind_of_audit_record_is_documented() {
+    let text = include_str!("../../../openapi.yaml");
+    let list = text.split_once("    AuditEvent:\n").unwrap().1;
+    let list = list.split_once("description:").unwrap().0;
+    let documented: BTreeSet<&str> = list
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- "))
+        .collect();
+    let kinds = AuditKind::ALL.iter().map(|kind| kind.as_str());
+    assert_eq!(documented, kinds.collect());
 }

@@ -40,7 +40,16 @@ impl Toolchain {
         let lock = places.programs.join("Cargo.lock");
         fs::copy(places.root.join("Cargo.lock"), &lock)
             .map_err(|error| FuzzError::File(lock.clone(), error))?;
-        let status = Command::new("cargo")
+        let mut command = Command::new("cargo");
+        // Set for this program. Build scripts look at them, and would compile everything again
+        // after each time that cargo-fuzz was called by hand.
+        for variable in ["MANIFEST_DIR", "MANIFEST_PATH", "PKG_NAME", "PKG_VERSION"] {
+            command.env_remove(format!("CARGO_{variable}"));
+        }
+        for part in ["MAJOR", "MINOR", "PATCH", "PRE"] {
+            command.env_remove(format!("CARGO_PKG_VERSION_{part}"));
+        }
+        let status = command
             .args([NIGHTLY, "fuzz", "build", "--sanitizer", "none"])
             .args(["--target", &self.host])
             .arg("--fuzz-dir")

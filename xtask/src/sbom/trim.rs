@@ -21,7 +21,11 @@ pub(super) fn trim(bill: &Value, built: &BTreeSet<Crate>) -> Result<Value, SbomE
     let mut names = BTreeMap::new();
     let mut problems = Vec::new();
     let mut bill = bill.clone();
-    let program = &mut bill["metadata"]["component"];
+    let Some(program) = bill.pointer_mut("/metadata/component") else {
+        return Err(SbomError::Incomplete(vec![
+            "it is of no program".to_owned(),
+        ]));
+    };
     missing.remove(&crate_of(program));
     rename(program, &mut names);
     // The program again, as its own part.
@@ -53,11 +57,11 @@ pub(super) fn trim(bill: &Value, built: &BTreeSet<Crate>) -> Result<Value, SbomE
         let renamed = names.get(text(dependency, "ref")).cloned();
         let on = take_array(dependency, "dependsOn").into_iter();
         let on = on.filter_map(|on| names.get(on.as_str()?).cloned());
-        dependency["dependsOn"] = on.collect::<Vec<_>>().into();
-        dependency["ref"] = renamed.into();
+        put(dependency, "dependsOn", on.collect::<Vec<_>>());
+        put(dependency, "ref", renamed);
     }
-    bill["components"] = components.into();
-    bill["dependencies"] = dependencies.into();
+    put(&mut bill, "components", components);
+    put(&mut bill, "dependencies", dependencies);
     Ok(bill)
 }
 
@@ -69,8 +73,8 @@ fn rename(component: &mut Value, names: &mut BTreeMap<String, String>) {
         .unwrap_or_default();
     let url = url.to_owned();
     names.insert(text(component, "bom-ref").to_owned(), url.clone());
-    component["bom-ref"] = url.clone().into();
-    component["purl"] = url.into();
+    put(component, "bom-ref", url.clone());
+    put(component, "purl", url);
 }
 
 fn crate_of(component: &Value) -> Crate {
@@ -82,10 +86,16 @@ fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value[name].as_str().unwrap_or_default()
 }
 
+fn put(value: &mut Value, name: &str, member: impl Into<Value>) {
+    if let Some(members) = value.as_object_mut() {
+        members.insert(name.to_owned(), member.into());
+    }
+}
+
 /// A member that is an array; empty when it is none.
 fn take_array(value: &mut Value, name: &str) -> Vec<Value> {
-    match value[name].take() {
-        Value::Array(array) => array,
+    match value.get_mut(name).map(Value::take) {
+        Some(Value::Array(array)) => array,
         _ => Vec::new(),
     }
 }
