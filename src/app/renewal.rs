@@ -2,7 +2,7 @@
 //!
 //! Three steps, and each can be the last one of a process: the new key is written to a file, the database
 //! is handed over to it in one transaction, and the file takes the place of the old key. The command, run
-//! again, finds out how far it has come.
+//! again, goes on after the transaction. Before it a file proves nothing: it is refused, and removed by hand.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use crate::domain::audit::{Origin, Seal};
 use crate::domain::id::Kid;
 use crate::domain::issuer::Issuer;
 use crate::domain::key_schedule::KeyChain;
-use crate::domain::ports::{Entropy, MasterKeyFingerprint, Store, StoreError};
+use crate::domain::ports::{Entropy, MasterKeyFingerprint, NoEntropy, Store, StoreError};
 use crate::store;
 use crate::telemetry::metrics::Metrics;
 
@@ -55,6 +55,14 @@ pub(super) enum RenewalFailure {
     /// A key that has leaked before is no new one.
     #[error("{} holds a master key that this installation has had before; remove it", .0.display())]
     HoldsFormerKey(PathBuf),
+    /// Anybody may have put it there, or read it since.
+    #[error(
+        "{} is there, and the database does not belong to the master key in it: it was left by a renewal \
+         that was interrupted, or put there by somebody. Nothing was changed. If no other renewal is under \
+         way, remove it and try again",
+        .0.display()
+    )]
+    HoldsUnknownKey(PathBuf),
     /// The log of the former key must be sealed while that still counts.
     #[error("the audit log cannot be sealed with the present master key: {0}")]
     Seal(#[from] SealError),
@@ -105,6 +113,8 @@ pub(super) async fn run(
     let location = &settings.database;
     let store = store::open_alone(location, settings.database_limits, metrics.store.clone());
     let store = store.await.map_err(StartError::from)?;
+    // To the end of the command.
+    let _turn = MasterKey::reserve(&target.file).map_err(StartError::from)?;
     let claimed = store.master_key_fingerprint().await;
     let owner = claimed
         .map_err(StartError::from)?
@@ -112,7 +122,7 @@ pub(super) async fn run(
     let present = MasterKey::load(&settings.master_key).map_err(StartError::from)?;
     let next = MasterKey::read_file(&target.file).map_err(StartError::from)?;
     let demo_before = present.as_ref().map(DemoSecrets::of);
-    let (next, change) = match next {
+    let (next, order) = match next {
         Some(next) if next.fingerprint() == owner => {
             if present.is_some_and(|present| present.fingerprint() == owner) {
                 return Err(RenewalFailure::HoldsPresentKey(target.file));
@@ -123,18 +133,14 @@ pub(super) async fn run(
         next => {
             let present = refuse_another_key(present, owner, settings)?;
             let present = with_inheritance(present, &*store).await?;
-            let is_made_here = next.is_none();
-            let (next, order) = prepare(&present, next, &target, &store).await?;
-            let change = Change {
-                order,
-                is_made_here,
-            };
-            (next, Some(change))
+            refuse_found_key(&present, next.as_ref(), &target)?;
+            let (next, order) = prepare(&present, &store).await?;
+            (next, Some(order))
         }
     };
     let parts = Parts::assemble(settings, issuer, (Arc::clone(&store), metrics), &next)?;
-    let ended_sessions = match &change {
-        Some(change) => Some(hand_over(&parts, change, &target).await?),
+    let ended_sessions = match &order {
+        Some(order) => Some(hand_over(&parts, (&next, order), &target, &*store).await?),
         None => None,
     };
     let kid = finish(&parts, demo_before.as_ref(), &target).await;
@@ -195,36 +201,34 @@ fn refuse_another_key(
     })
 }
 
-/// What hands the database over to the new master key.
-struct Change {
-    order: MasterKeyChange,
-    /// Whether the file was not there before this run.
-    is_made_here: bool,
+/// Only a key that this run makes is known to be new, and nobody else's.
+fn refuse_found_key(
+    present: &MasterKey,
+    found: Option<&MasterKey>,
+    target: &Target,
+) -> Result<(), RenewalFailure> {
+    let file = || target.file.clone();
+    match found {
+        None => Ok(()),
+        Some(found) if present.is_heir_of(found) => Err(RenewalFailure::HoldsFormerKey(file())),
+        Some(_) => Err(RenewalFailure::HoldsUnknownKey(file())),
+    }
 }
 
-/// Makes the new master key, unless an earlier run has done so, and seals its inheritance.
+/// Makes the new master key, and seals its inheritance.
 async fn prepare(
     present: &MasterKey,
-    next: Option<MasterKey>,
-    target: &Target,
     store: &Arc<dyn Store>,
 ) -> Result<(MasterKey, MasterKeyChange), RenewalFailure> {
-    if next.as_ref().is_some_and(|next| present.is_heir_of(next)) {
-        return Err(RenewalFailure::HoldsFormerKey(target.file.clone()));
-    }
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::default());
     let sealer = Arc::new(HmacChainSealer::new(present));
     let trail = Trail::new(Arc::clone(store), sealer, Arc::clone(&entropy));
     trail.seal().await?;
     let audit_end = end_of_audit_log(&**store).await.map_err(StartError::from)?;
-    let next = match next {
-        Some(next) => next,
-        None => MasterKey::create_file(&target.file, &*entropy).map_err(StartError::from)?,
-    };
+    let no_entropy = |error: NoEntropy| RenewalError::from(AdminError::from(error));
+    let next = MasterKey::generate(&*entropy).map_err(no_entropy)?;
     let inheritance = present.bequeath(&next, audit_end, &*entropy);
-    let inheritance = inheritance
-        .map_err(AdminError::from)
-        .map_err(RenewalError::from)?;
+    let inheritance = inheritance.map_err(no_entropy)?;
     let change = MasterKeyChange {
         from: present.fingerprint(),
         to: next.fingerprint(),
@@ -236,20 +240,30 @@ async fn prepare(
     Ok((next.map_err(StartError::from)?, change))
 }
 
-/// The transaction; answers how many sessions it has ended.
-async fn hand_over(parts: &Parts, change: &Change, target: &Target) -> Result<u64, RenewalError> {
+/// The file, and the transaction; answers how many sessions that has ended.
+async fn hand_over(
+    parts: &Parts,
+    (next, order): (&MasterKey, &MasterKeyChange),
+    target: &Target,
+    store: &dyn Store,
+) -> Result<u64, RenewalFailure> {
+    let saved = next.save(&target.file, &SystemEntropy::default());
+    saved.map_err(StartError::from)?;
     let keys = &parts.administration.keys;
-    let renewed = keys.renew_master_key(&change.order, &Origin::COMMAND_LINE);
+    let renewed = keys.renew_master_key(order, &Origin::COMMAND_LINE);
     let renewed = renewed.await;
     let is_refused = matches!(
         renewed,
         Err(RenewalError::ServersAreThere | RenewalError::Overtaken)
     );
-    if is_refused && change.is_made_here {
-        // It certainly belongs to nothing, and a key that lies about is the next to leak.
+    // A key that lies about is the next to leak; but it may be the only copy of what the database belongs
+    // to, so the database has the last word.
+    if is_refused
+        && matches!(store.master_key_fingerprint().await, Ok(Some(owner)) if owner != order.to)
+    {
         let _gone = std::fs::remove_file(&target.file);
     }
-    renewed
+    Ok(renewed?)
 }
 
 async fn end_of_audit_log(store: &dyn Store) -> Result<Seal, StoreError> {

@@ -1,10 +1,11 @@
 //! What a master key takes over from those before it, when it is renewed because one has leaked.
 //!
 //! Tokens, cookies and signing keys die with the old key. Three things live on, and for each a key of
-//! before is needed that gives whoever has stolen it nothing to forge:
+//! before is needed:
 //!
 //! - **client secrets** are compared with what they were digested to. They are 256 random bits, which a
-//!   known HMAC key does not help to guess;
+//!   known HMAC key does not help to guess. Whoever has stolen it and can also *write* to the database can
+//!   still put in the digest of a secret of their own, under the former key;
 //! - **status indices** must go on being permuted alike, or two tokens would share a bit;
 //! - **sealed audit records** are proved with the key of their time, and that only up to the record with
 //!   which the log ended when the key was renewed.

@@ -71,6 +71,12 @@ pub enum MasterKeyError {
     /// The configured file is missing.
     #[error("{} does not exist; it should hold the master key", .0.display())]
     Missing(PathBuf),
+    /// A key is never written over another.
+    #[error("{} is there already: another renewal is under way, or was interrupted", .0.display())]
+    AlreadyThere(PathBuf),
+    /// Only one process at a time makes the next key.
+    #[error("another renewal of the master key is under way ({} is locked); let it end, and try again", .0.display())]
+    Reserved(PathBuf),
     /// The inheritance in the database is not that of this key.
     #[error(
         "what the database keeps for its master key does not open with it: the row of the table \
@@ -103,29 +109,60 @@ impl MasterKey {
     /// the file appears under its name only when it is complete.
     pub fn create(directory: &Path, entropy: &dyn Entropy) -> Result<Self, MasterKeyError> {
         create_private_directory(directory)?;
-        Self::create_file(&directory.join(FILE_NAME), entropy)
+        let key = Self::generate(entropy)?;
+        match key.save(&directory.join(FILE_NAME), entropy) {
+            Ok(()) => Ok(key),
+            Err(MasterKeyError::AlreadyThere(path)) => {
+                Self::read_file(&path)?.ok_or(MasterKeyError::Missing(path))
+            }
+            Err(error) => Err(error),
+        }
     }
 
-    /// As [`Self::create`], under any name in a directory that is there.
-    pub fn create_file(path: &Path, entropy: &dyn Entropy) -> Result<Self, MasterKeyError> {
+    /// A new key, which is nowhere but here yet.
+    pub fn generate(entropy: &dyn Entropy) -> Result<Self, NoEntropy> {
         let mut key = Zeroizing::new([0; 32]);
         entropy.fill(&mut *key)?;
+        Ok(Self::of_bytes(key))
+    }
+
+    /// Writes the key to a file that is not there yet, in a directory that is.
+    pub fn save(&self, path: &Path, entropy: &dyn Entropy) -> Result<(), MasterKeyError> {
         let mut suffix = [0; 8];
         entropy.fill(&mut suffix)?;
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let draft = path.with_file_name(format!(".{name}.{:016x}", u64::from_be_bytes(suffix)));
-        let text = Zeroizing::new(STANDARD.encode(*key) + "\n");
+        let start = start_of_drafts(path);
+        let draft = path.with_file_name(format!("{start}{:016x}", u64::from_be_bytes(suffix)));
+        let text = Zeroizing::new(STANDARD.encode(*self.key) + "\n");
         write_private_file(&draft, text.as_bytes()).map_err(file_error("writing", &draft))?;
         let linked = fs::hard_link(&draft, path);
         // The database is claimed for this key next; the name must not be lost in a power cut.
         sync_directory(directory_of(path))?;
         fs::remove_file(&draft).map_err(file_error("removing", &draft))?;
-        match linked {
-            Ok(()) => Ok(Self::of_bytes(key)),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                Self::read_file(path)?.ok_or_else(|| MasterKeyError::Missing(path.to_owned()))
-            }
-            Err(error) => Err(file_error("writing", path)(error)),
+        linked.map_err(|error| match error.kind() {
+            ErrorKind::AlreadyExists => MasterKeyError::AlreadyThere(path.to_owned()),
+            _ => file_error("writing", path)(error),
+        })
+    }
+
+    /// Keeps other processes from making a key at this place, until what is answered is dropped. `None`
+    /// where the directory is missing: nobody can write a key there.
+    pub fn reserve(path: &Path) -> Result<Option<fs::File>, MasterKeyError> {
+        let mut name = path.as_os_str().to_owned();
+        name.push(".lock");
+        let lock = PathBuf::from(name);
+        let mut options = fs::OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = match options.open(&lock) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(file_error("locking", &lock)(error)),
+        };
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(fs::TryLockError::WouldBlock) => Err(MasterKeyError::Reserved(lock)),
+            Err(fs::TryLockError::Error(error)) => Err(file_error("locking", &lock)(error)),
         }
     }
 
@@ -140,9 +177,11 @@ impl MasterKey {
         directory.join(NEXT_FILE_NAME)
     }
 
-    /// Puts the next master key of a keys directory in the place of the present one.
+    /// Puts the next master key of a keys directory in the place of the present one. What a process that
+    /// died has left of either goes.
     pub fn put_next_in_place(directory: &Path) -> Result<(), MasterKeyError> {
         let next = Self::next_in(directory);
+        remove_drafts(directory, &[&next, &directory.join(FILE_NAME)])?;
         fs::rename(&next, directory.join(FILE_NAME)).map_err(file_error("renaming", &next))?;
         sync_directory(directory)
     }
@@ -221,6 +260,28 @@ impl MasterKey {
         let key: [u8; 32] = bytes.as_slice().try_into().map_err(|_| malformed())?;
         Ok(Self::of_bytes(Zeroizing::new(key)))
     }
+}
+
+/// How the name of each draft of a key file begins; sixteen hexadecimal digits follow.
+fn start_of_drafts(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    format!(".{name}.")
+}
+
+fn remove_drafts(directory: &Path, of: &[&Path]) -> Result<(), MasterKeyError> {
+    let starts: Vec<_> = of.iter().map(|path| start_of_drafts(path)).collect();
+    let is_draft = |name: &str| {
+        let mut rests = starts.iter().filter_map(|start| name.strip_prefix(start));
+        rests.any(|rest| rest.len() == 16 && rest.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    };
+    let failed = || file_error("reading", directory);
+    for entry in fs::read_dir(directory).map_err(failed())? {
+        let entry = entry.map_err(failed())?;
+        if is_draft(&entry.file_name().to_string_lossy()) {
+            fs::remove_file(entry.path()).map_err(file_error("removing", &entry.path()))?;
+        }
+    }
+    Ok(())
 }
 
 fn directory_of(path: &Path) -> &Path {
@@ -421,15 +482,63 @@ mod tests {
         let present = MasterKey::create(keys.path(), &entropy).unwrap();
         let waiting = MasterKey::next_in(keys.path());
         assert!(MasterKey::read_file(&waiting).unwrap().is_none());
-        let next = MasterKey::create_file(&waiting, &entropy).unwrap();
-        let again = MasterKey::create_file(&waiting, &entropy).unwrap();
-        assert_eq!(next.fingerprint(), again.fingerprint(), "it is made once");
+        let next = MasterKey::generate(&entropy).unwrap();
+        next.save(&waiting, &entropy).unwrap();
+        let another = MasterKey::generate(&entropy).unwrap();
+        let refused = another.save(&waiting, &entropy).unwrap_err();
+        assert!(
+            matches!(&refused, MasterKeyError::AlreadyThere(path) if *path == waiting),
+            "{refused}"
+        );
+        let is_waiting = MasterKey::read_file(&waiting).unwrap().unwrap();
+        assert_eq!(is_waiting.fingerprint(), next.fingerprint());
         let loaded = || MasterKey::load(&source).unwrap().unwrap().fingerprint();
         assert_eq!(loaded(), present.fingerprint());
         MasterKey::put_next_in_place(keys.path()).unwrap();
         assert_eq!(loaded(), next.fingerprint());
         assert_eq!(fs::read_dir(keys.path()).unwrap().count(), 1);
         assert!(MasterKey::put_next_in_place(keys.path()).is_err());
+    }
+
+    #[test]
+    fn what_a_renewal_that_died_has_left_goes_when_the_next_key_is_put_in_place() {
+        let keys = directory();
+        let entropy = SystemEntropy::default();
+        let next = MasterKey::generate(&entropy).unwrap();
+        next.save(&MasterKey::next_in(keys.path()), &entropy)
+            .unwrap();
+        let drafts = [
+            ".master.key.new.0123456789abcdef",
+            ".master.key.fedcba9876543210",
+        ];
+        let others = [
+            ".master.key.new.of-the-operator",
+            "master.key.0123456789abcdef",
+        ];
+        for name in drafts.iter().chain(&others) {
+            fs::write(keys.path().join(name), "").unwrap();
+        }
+        MasterKey::put_next_in_place(keys.path()).unwrap();
+        for name in drafts {
+            assert!(!keys.path().join(name).exists(), "{name}");
+        }
+        for name in others {
+            assert!(keys.path().join(name).exists(), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_place_of_the_next_key_is_reserved_for_one_at_a_time() {
+        let keys = directory();
+        let place = MasterKey::next_in(keys.path());
+        let held = MasterKey::reserve(&place).unwrap();
+        assert!(held.is_some());
+        let refused = MasterKey::reserve(&place).unwrap_err().to_string();
+        assert!(refused.contains("another renewal"), "{refused}");
+        drop(held);
+        assert!(MasterKey::reserve(&place).unwrap().is_some());
+        let nowhere = keys.path().join("missing/master.key.new");
+        assert!(MasterKey::reserve(&nowhere).unwrap().is_none());
     }
 
     #[test]

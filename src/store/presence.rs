@@ -6,7 +6,7 @@ use std::fs::{File, TryLockError};
 use std::path::Path;
 
 use super::OpenError;
-use super::sqlite::create_private_file;
+use super::sqlite::{beside, create_private_file};
 
 /// Who else may have the database open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,19 +23,16 @@ pub(super) struct Presence {
 }
 
 impl Presence {
-    /// Says that this process is there.
+    /// Says that this process is there. The database has its file.
     pub(super) fn at(database: &Path, company: Company) -> Result<Self, OpenError> {
-        let mut name = database.as_os_str().to_owned();
-        name.push(".in-use");
-        let path = Path::new(&name);
         let failed = |error: &std::io::Error| {
             OpenError(format!(
-                "cannot open the database {}: cannot lock {}: {error}",
-                database.display(),
-                path.display()
+                "cannot open the database {database}: cannot lock {database}.in-use: {error}",
+                database = database.display(),
             ))
         };
-        let file = create_private_file(path).map_err(|error| failed(&error))?;
+        let file = beside(database, ".in-use").and_then(|path| create_private_file(&path));
+        let file = file.map_err(|error| failed(&error))?;
         let locked = match company {
             Company::Anybody => file.try_lock_shared(),
             Company::Nobody => file.try_lock(),
@@ -66,6 +63,7 @@ mod tests {
     fn whoever_has_to_be_alone_waits_for_nobody_and_lets_nobody_in() {
         let directory = tempfile::tempdir().unwrap();
         let database = directory.path().join("tokensmith.db");
+        std::fs::write(&database, "").unwrap();
         let server = Presence::at(&database, Company::Anybody).unwrap();
         let command = Presence::at(&database, Company::Anybody).unwrap();
         let refused = |company| Presence::at(&database, company).err().unwrap().0;
@@ -78,5 +76,32 @@ mod tests {
         assert!(refused(Company::Nobody).contains("stop the server"));
         drop(alone);
         assert!(Presence::at(&database, Company::Anybody).is_ok());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_server_is_seen_through_whichever_link_it_came() {
+        use std::os::unix::fs::symlink;
+        let directory = tempfile::tempdir().unwrap();
+        let home = directory.path().join("home");
+        std::fs::create_dir(&home).unwrap();
+        let database = home.join("tokensmith.db");
+        std::fs::write(&database, "").unwrap();
+        let (link, linked_home) = (
+            directory.path().join("link.db"),
+            directory.path().join("there"),
+        );
+        symlink(&database, &link).unwrap();
+        symlink(&home, &linked_home).unwrap();
+        for path in [link, linked_home.join("tokensmith.db")] {
+            let server = Presence::at(&path, Company::Anybody).unwrap();
+            assert!(
+                Presence::at(&database, Company::Nobody).is_err(),
+                "{}",
+                path.display()
+            );
+            drop(server);
+            assert!(Presence::at(&database, Company::Nobody).is_ok());
+        }
     }
 }

@@ -81,7 +81,6 @@ impl Sqlite {
         metrics: StoreMetrics,
     ) -> Result<Self, OpenError> {
         check_place(path)?;
-        let presence = Presence::at(path, company)?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -101,6 +100,7 @@ impl Sqlite {
                 path.display()
             ))
         })?;
+        let presence = Presence::at(path, company)?;
         migrate(path, &options).await?;
         let writing = options.clone().pragma("cache_size", WRITER_CACHE);
         let connection = SqliteConnection::connect_with(&writing)
@@ -431,12 +431,17 @@ pub(super) fn create_private_file(path: &Path) -> std::io::Result<std::fs::File>
     options.open(path)
 }
 
+/// A file beside the database, the same one through whichever link that was named.
+pub(super) fn beside(database: &Path, suffix: &str) -> std::io::Result<PathBuf> {
+    let mut name = database.canonicalize()?.into_os_string();
+    name.push(suffix);
+    Ok(name.into())
+}
+
 /// Held until the file is dropped.
 async fn lock(database: PathBuf) -> std::io::Result<std::fs::File> {
-    let mut name = database.into_os_string();
-    name.push(".lock");
     let lock = tokio::task::spawn_blocking(move || {
-        let file = create_private_file(Path::new(&name))?;
+        let file = create_private_file(&beside(&database, ".lock")?)?;
         file.lock()?;
         Ok(file)
     });

@@ -4,6 +4,7 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use crate::harness::app::TestClient;
+use crate::harness::login::TestUser;
 use crate::harness::{Database, Reply, TestApp, on_every_database, wait};
 
 /// Addresses are told by the proxy in front, as in production.
@@ -57,6 +58,7 @@ async fn attack_38_requests_that_lead_nowhere_are_limited_by_address() {
         "/oauth/revoke",
         "/oauth/introspect",
         "/oauth/par",
+        "/oauth/challenge",
     ] {
         let stranger = || app.request(Method::POST, path).form(&[("client_id", "x")]);
         let seen = statuses(&app, 3, "192.0.2.7", stranger).await;
@@ -203,16 +205,43 @@ async fn attack_16_json_that_is_deep_or_wide_is_refused() {
         create(format!(r#"{{"client_id":{deep}}}"#)).await.status,
         400
     );
-    let mut nested: Value = json!("x");
-    for _ in 0..20 {
-        nested = json!({ "a": nested });
+    // Of so many levels, with the outermost object and the value in the middle.
+    let nested = |levels: usize| (1..levels).fold(json!("x"), |inner, _| json!({ "a": inner }));
+    let members = |count: usize| -> Value { (0..count).map(|n| (format!("c{n}"), n)).collect() };
+    for (id, claims, is_good) in [
+        ("deep-8", nested(8), true),
+        ("deep-9", nested(9), false),
+        ("wide-64", members(64), true),
+        ("wide-65", members(65), false),
+    ] {
+        let client = json!({
+            "client_id": id, "grant_types": ["client_credentials"], "access_token_claims": claims
+        });
+        let reply = create(client.to_string()).await;
+        if is_good {
+            assert_eq!(reply.status, 201, "{id}: {}", reply.text);
+        } else {
+            let expected = (400, "invalid_client_metadata".to_owned());
+            assert_eq!(reply.error(), expected, "{id}: {}", reply.text);
+            assert!(reply.text.contains("nest at most 8"), "{}", reply.text);
+        }
     }
-    let claims = json!({
-        "client_id": "deep", "grant_types": ["client_credentials"], "claims": { "deep": nested }
-    });
-    assert_eq!(create(claims.to_string()).await.status, 400);
     let wide = format!(r#"{{"client_id":"wide","x":"{}"}}"#, "x".repeat(20_000));
     assert_eq!(create(wide).await.status, 413);
+}
+
+/// That it is refused with this error because of this limit, and for no other reason.
+fn assert_beyond(reply: &Reply, error: &str, limit: &str) {
+    assert_eq!(reply.error(), (400, error.to_owned()), "{}", reply.text);
+    let body = reply.json();
+    let description = body["error_description"].as_str().unwrap();
+    assert!(description.contains(limit), "{description}");
+}
+
+/// That it is refused for another reason.
+fn assert_within(reply: &Reply, error: &str, limit: &str) {
+    assert_eq!(reply.error(), (400, error.to_owned()), "{}", reply.text);
+    assert!(!reply.text.contains(limit), "{}", reply.text);
 }
 
 #[tokio::test]
@@ -221,59 +250,101 @@ async fn what_a_request_names_has_limits() {
     let app = TestApp::start(&database).await;
     let orders = app.orders().await;
     let phone = app.phone().await;
-    let ada = app.user("ada").await;
     let administrator = app.admin_token().await;
 
-    let long_scope = "x".repeat(2_049);
-    let scope = app.token(&orders, &[("scope", &long_scope)]).await;
-    assert_eq!(scope.error(), (400, "invalid_scope".to_owned()));
-    let long_resource = format!("https://api.example.com/{}", "x".repeat(512));
-    let resource = app.token(&orders, &[("resource", &long_resource)]).await;
-    assert_eq!(resource.error(), (400, "invalid_target".to_owned()));
-    let many: Vec<_> = (0..33)
-        .map(|_| ("resource", "https://api.example.com"))
-        .collect();
-    assert_eq!(app.token(&orders, &many).await.error().0, 400);
-    let key = refresh(&app, &phone, "tsr1_x").header("idempotency-key", "k".repeat(257));
-    assert_eq!(
-        app.send(key).await.error(),
-        (400, "invalid_request".to_owned())
-    );
-    let long_password = "p".repeat(257);
-    let login = app
-        .challenge(&phone, &ada, &[("password", &long_password)])
-        .await;
-    assert_eq!(
-        login.error(),
-        (400, "insufficient_authorization".to_owned())
-    );
+    let scope = async |length: usize| app.token(&orders, &[("scope", &"x".repeat(length))]).await;
+    assert_within(&scope(2_048).await, "invalid_scope", "longer than");
+    assert_beyond(&scope(2_049).await, "invalid_scope", "longer than 2048");
+    let resource = async |length: usize| {
+        let start = "https://api.example.com/";
+        let uri = format!("{start}{}", "x".repeat(length - start.len()));
+        app.token(&orders, &[("resource", &uri)]).await
+    };
+    // One that is too long is not even looked for among those of the client.
+    assert_within(&resource(512).await, "invalid_target", "absolute URI");
+    assert_beyond(&resource(513).await, "invalid_target", "absolute URI");
+    let one = ("resource", "https://api.example.com");
+    let many = app.token(&orders, &[one; 33]).await;
+    assert_eq!(many.error(), (400, "invalid_request".to_owned()));
+    let keyed = async |length: usize| {
+        let request = refresh(&app, &phone, "tsr1_x");
+        let reply = app.send(request.header("idempotency-key", "k".repeat(length)));
+        reply.await.error()
+    };
+    assert_eq!(keyed(256).await, (400, "invalid_grant".to_owned()));
+    assert_eq!(keyed(257).await, (400, "invalid_request".to_owned()));
+    for (path, expected) in [("/clients?limit=200", 200), ("/clients?limit=201", 400)] {
+        let list = app.admin(&administrator, Method::GET, path, None).await;
+        assert_eq!(list.status, expected, "{}", list.text);
+    }
+}
 
-    let list = app
-        .admin(&administrator, Method::GET, "/clients?limit=201", None)
-        .await;
-    assert_eq!(list.status, 400, "{}", list.text);
+#[tokio::test]
+async fn a_password_has_256_bytes_at_most() {
+    let database = Database::sqlite();
+    let app = TestApp::start(&database).await;
+    let phone = app.phone().await;
+    let administrator = app.admin_token().await;
+    let create = async |username: &str, password: &str| {
+        let body = Some(json!({ "username": username, "password": password }));
+        app.admin(&administrator, Method::POST, "/users", body)
+            .await
+    };
+    // Nothing that is easy to guess: the same digits do not come again.
+    let digits: Vec<_> = (1..=32_u32)
+        .map(|number| format!("{:08x}", number.wrapping_mul(0x9e37_79b9)))
+        .collect();
+    let longest = digits.concat();
+    assert_eq!(longest.len(), 256);
+    let longer = format!("{longest}x");
+    let created = create("ada", &longest).await;
+    assert_eq!(created.status, 201, "{}", created.text);
+    let refused = create("grace", &longer).await;
+    assert_beyond(&refused, "unacceptable_password", "at most 256 bytes");
+
+    // Nor is the rest cut off when somebody logs in.
+    let ada = |password: String| TestUser {
+        id: created.json()["user_id"].as_str().unwrap().to_owned(),
+        name: "ada".to_owned(),
+        password,
+    };
+    let login = app.challenge(&phone, &ada(longer), &[]).await;
+    let expected = (400, "insufficient_authorization".to_owned());
+    assert_eq!(login.error(), expected, "{}", login.text);
+    app.code(&phone, &ada(longest)).await;
+}
+
+#[tokio::test]
+async fn what_is_registered_has_limits() {
+    let database = Database::sqlite();
+    let app = TestApp::start(&database).await;
+    let administrator = app.admin_token().await;
     let uris: Vec<_> = (0..33)
         .map(|n| format!("https://app.example/{n}"))
         .collect();
-    let long_uri = format!("https://app.example/{}", "x".repeat(512));
-    let long = json!({
-        "client_id": "long", "grant_types": ["authorization_code"], "redirect_uris": [long_uri]
-    });
-    let refused = app
-        .admin(&administrator, Method::POST, "/clients", Some(long))
-        .await;
-    assert_eq!(refused.error(), (400, "invalid_request".to_owned()));
+    let with_uri = async |length: usize| {
+        let start = "https://app.example/";
+        let uri = format!("{start}{}", "x".repeat(length - start.len()));
+        let body = json!({
+            "client_id": format!("uri-{length}"), "grant_types": ["authorization_code"],
+            "redirect_uris": [uri]
+        });
+        app.admin(&administrator, Method::POST, "/clients", Some(body))
+            .await
+    };
+    assert_eq!(with_uri(512).await.status, 201);
+    assert_beyond(&with_uri(513).await, "invalid_request", "1 to 512");
     let scopes: Vec<_> = (0..500).map(|n| format!("scope-number-{n}")).collect();
-    for (what, metadata) in [
-        ("redirect URIs", json!({ "redirect_uris": uris })),
+    for (limit, metadata) in [
+        ("at most 32 redirect URIs", json!({ "redirect_uris": uris })),
         (
-            "after a logout",
+            "at most 32 post-logout redirect URIs",
             json!({
                 "redirect_uris": ["https://app.example/cb"], "post_logout_redirect_uris": uris
             }),
         ),
         (
-            "a token of more than 4 KiB",
+            "the most is 4096",
             json!({
                 "redirect_uris": ["https://app.example/cb"], "scope": scopes.join(" ")
             }),
@@ -286,8 +357,7 @@ async fn what_a_request_names_has_limits() {
         let refused = app
             .admin(&administrator, Method::POST, "/clients", Some(body))
             .await;
-        let expected = (400, "invalid_client_metadata".to_owned());
-        assert_eq!(refused.error(), expected, "{what}: {}", refused.text);
+        assert_beyond(&refused, "invalid_client_metadata", limit);
     }
 }
 

@@ -72,6 +72,8 @@ impl Installation {
         let files = std::fs::read_dir(self.key_file("")).unwrap();
         files
             .map(|file| file.unwrap().file_name().into_string().unwrap())
+            // Empty; only there to be locked.
+            .filter(|name| name != "master.key.new.lock")
             .collect()
     }
 
@@ -86,6 +88,13 @@ impl Installation {
 fn key(file: &Path) -> MasterKey {
     let source = MasterKeySource::File(file.to_owned());
     MasterKey::load(&source).unwrap().unwrap()
+}
+
+/// A file with a new master key.
+fn new_key(file: &Path) -> MasterKey {
+    let key = MasterKey::generate(&*entropy()).unwrap();
+    key.save(file, &*entropy()).unwrap();
+    key
 }
 
 fn entropy() -> Arc<dyn Entropy> {
@@ -333,14 +342,27 @@ on_every_database! {
         let (present, next) = (installation.key_file("master.key"), installation.key_file("master.key.new"));
         let old = installation.steal_key();
 
-        // The file is there, and the database does not know of it: all is as before.
-        let waiting = MasterKey::create_file(&next, &SystemEntropy::default()).unwrap();
+        // The file is there, and the database does not know of it: all is as before, and stays so until
+        // somebody has removed it. Whoever can write a file there must not choose the next key.
+        let planted = new_key(&next).fingerprint();
         let app = installation.start().await;
         app.access_token(&orders).await;
         stop(app).await;
+        let refused = installation.command(&["keys", "renew-master", "--yes"]).await;
+        assert_eq!((refused.code, refused.out.as_str()), (1, ""), "{}", refused.err);
+        assert!(refused.err.contains("the database does not belong to the master key in it"), "{}", refused.err);
+        assert!(refused.err.contains("remove it and try again"), "{}", refused.err);
+        assert_eq!(key(&next).fingerprint(), planted);
+        assert_eq!(key(&present).fingerprint(), key(&old).fingerprint());
+        let app = installation.start().await;
+        app.access_token(&orders).await;
+        stop(app).await;
+        std::fs::remove_file(&next).unwrap();
         let done = installation.renew().await;
-        assert_eq!(done["master_key"], waiting.fingerprint().to_string(), "it is the one that is used");
         assert_eq!(done["is_in_place"], true);
+        let renewed = key(&present).fingerprint();
+        assert_eq!(done["master_key"], renewed.to_string());
+        assert_ne!(renewed, planted);
 
         // The database belongs to the new key, and the file is not in its place.
         std::fs::rename(&present, &next).unwrap();
@@ -357,7 +379,7 @@ on_every_database! {
         let finished = installation.renew().await;
         assert_eq!((&finished["ended_sessions"], &finished["kid"]), (&Value::Null, &done["kid"]));
         assert_eq!(installation.key_files(), ["master.key".to_owned()].into());
-        assert_eq!(key(&present).fingerprint(), waiting.fingerprint());
+        assert_eq!(key(&present).fingerprint(), renewed);
         let app = installation.start().await;
         app.access_token(&orders).await;
         stop(app).await;
@@ -370,6 +392,40 @@ on_every_database! {
         let refused = installation.command(&["keys", "renew-master", "--yes"]).await;
         assert_eq!(refused.code, 1);
         assert!(refused.err.starts_with("error: wrong master key: "), "{}", refused.err);
+    }
+}
+
+on_every_database! {
+    async fn renewals_that_meet_do_not_take_each_others_key(database) {
+        let installation = Installation::on(database);
+        let app = installation.start().await;
+        let orders = app.orders().await;
+        stop(app).await;
+        let present = installation.key_file("master.key");
+        // As long as the first one takes.
+        let first = MasterKey::reserve(&installation.key_file("master.key.new")).unwrap().unwrap();
+        let before = key(&present).fingerprint();
+        let refused = installation.command(&["keys", "renew-master", "--yes"]).await;
+        assert_eq!((refused.code, refused.out.as_str()), (1, ""), "{}", refused.err);
+        assert!(refused.err.contains("another renewal of the master key is under way"), "{}", refused.err);
+        assert_eq!(key(&present).fingerprint(), before);
+        drop(first);
+
+        let renew = || installation.command(&["keys", "renew-master", "--yes", "--json"]);
+        let (one, two) = tokio::join!(renew(), renew());
+        let mut made = Vec::new();
+        for said in [one, two] {
+            if said.code == 0 {
+                made.push(said.json()["master_key"].clone());
+            } else {
+                assert_eq!((said.code, said.out.as_str()), (1, ""), "{}", said.err);
+            }
+        }
+        let renewed = key(&present).fingerprint();
+        assert!(made.contains(&json!(renewed.to_string())), "{made:?}");
+        assert_eq!(installation.key_files(), ["master.key".to_owned()].into());
+        let app = installation.start().await;
+        app.access_token(&orders).await;
     }
 }
 
@@ -423,7 +479,7 @@ async fn a_master_key_from_elsewhere_is_written_where_the_operator_says() {
     let text = |file: &Path| std::fs::read_to_string(file).unwrap().trim().to_owned();
     let home = database.home.path().to_owned();
     let (first, new) = (home.join("first"), home.join("new"));
-    MasterKey::create_file(&first, &SystemEntropy::default()).unwrap();
+    new_key(&first);
     let with = |master_key: &Path, arguments: &[&str]| {
         let mut command = tokensmith(arguments);
         command.envs(database.variables());

@@ -20,7 +20,8 @@ restored with the old key, so keep a copy of it with them if you may need them. 
 from a variable or another file is not replaced: name a file for the new one with --write, and put what \
 is in it in place before the servers start.
 
-A run that was interrupted goes on where it stopped when the same command is given again.";
+A run that was interrupted goes on where it stopped when the same command is given again. Where it had \
+not yet reached the database, it says which file to remove first.";
 
 /// `tokensmith keys renew-master`
 #[derive(Args)]
