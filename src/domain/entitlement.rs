@@ -5,7 +5,7 @@ use tokensmith_verify::{Audience, ScopeSet};
 use super::client::ClientMetadata;
 use super::error::{OAuthError, OAuthErrorCode};
 use super::issuer::Issuer;
-use super::resource::Resource;
+use super::resource::{InvalidResource, Resource};
 
 /// The longest `scope` that is read. A registration cannot hold more either: its token would pass
 /// the limit for tokens.
@@ -44,9 +44,9 @@ pub fn grant_audience(
     let invalid = |description| OAuthError::new(OAuthErrorCode::InvalidTarget, description);
     let mut granted: Vec<String> = Vec::with_capacity(requested.len());
     for text in requested {
-        let resource: Resource = text.parse().map_err(|_| {
-            invalid("resource is an absolute URI without fragment (RFC 8707 section 2)".to_owned())
-        })?;
+        let resource: Resource = text
+            .parse()
+            .map_err(|error: InvalidResource| invalid(error.to_string()))?;
         if !is_allowed(&resource, metadata, issuer) {
             return Err(invalid(
                 "this client may not ask for this resource".to_owned(),
