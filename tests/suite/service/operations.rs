@@ -158,8 +158,13 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
 #[tokio::test]
 async fn every_metric_of_the_operating_guide_exists() {
     let database = Database::sqlite();
-    let app = TestApp::start(&database).await;
-    app.access_token(&app.orders().await).await;
+    let limited = [("TOKENSMITH_LIMITS_CLIENT_PER_SECOND", "1")];
+    let app = TestApp::start_with(&database, &limited).await;
+    let orders = app.orders().await;
+    wait::until("the client has to wait", || async {
+        (app.token(&orders, &[]).await.status == 429).then_some(())
+    })
+    .await;
     let phone = app.phone().await;
     let tokens = app.login(&phone, &app.user("ada").await).await;
     app.refresh(&phone, &tokens.refresh_token, &[]).await;
