@@ -13,8 +13,11 @@ use tokio::time::timeout;
 use super::renewal::until_renewed;
 use super::stop::{StopSignal, run_until_stopped};
 use super::{Installation, Parts, StartError, demo, tls, transport};
+use crate::admin::AdminError;
 use crate::cli::dev::DemoCredentials;
 use crate::config::{ConfigError, Settings};
+use crate::domain::fleet::RunningReplica;
+use crate::domain::id::ReplicaId;
 use crate::domain::issuer::Issuer;
 use crate::domain::revocation::LogTerms;
 use crate::grants::{self, LogoutDeliveries, TokenService};
@@ -31,6 +34,7 @@ pub struct Application {
     server: Server,
     replica: Replica,
     deliveries: LogoutDeliveries,
+    who: RunningReplica,
     parts: Parts,
     url: String,
     stop: StopSignal,
@@ -88,6 +92,7 @@ impl Application {
         Ok(Self {
             server,
             deliveries: deliveries(settings, purpose, &parts, &replica)?,
+            who: this_replica(&parts)?,
             replica,
             parts,
             url,
@@ -123,7 +128,8 @@ impl Application {
     /// # Errors
     /// When the server fails.
     pub async fn run_until_stopped(self) -> std::io::Result<()> {
-        let upkeep = self.replica.clone().keep_up(self.deliveries);
+        let id = self.who.id;
+        let upkeep = self.replica.clone().keep_up(self.deliveries, self.who);
         let upkeep = tokio::spawn(upkeep);
         let feed = self.replica.revocations.feed.clone();
         let store = &self.parts.administration.store;
@@ -144,7 +150,10 @@ impl Application {
             if let Err(error) = self.replica.finish_audit_log().await {
                 tracing::warn!(%error, "the audit log is sealed at the next start");
             }
-            self.parts.administration.store.close().await;
+            if let Err(error) = store.forget_replica(id).await {
+                tracing::warn!(%error, "`doctor` counts this replica for some seconds more");
+            }
+            store.close().await;
         };
         if timeout(TIDY_UP, tidy_up).await.is_err() {
             tracing::warn!("the database did not answer; stopping without it");
@@ -187,6 +196,28 @@ async fn start_replica(parts: &Parts) -> Result<Replica, StartError> {
         metrics,
     );
     Ok(replica.await?)
+}
+
+fn this_replica(parts: &Parts) -> Result<RunningReplica, StartError> {
+    let now = parts.administration.clock.now();
+    Ok(RunningReplica {
+        id: ReplicaId::new(now, &*parts.entropy).map_err(AdminError::from)?,
+        build: env!("CARGO_PKG_VERSION").to_owned(),
+        host: host_name(),
+        started_at: now,
+        seen_at: now,
+    })
+}
+
+#[cfg(unix)]
+fn host_name() -> String {
+    let names = rustix::system::uname();
+    names.nodename().to_string_lossy().into_owned()
+}
+
+#[cfg(not(unix))]
+fn host_name() -> String {
+    "unknown".to_owned()
 }
 
 fn deliveries(

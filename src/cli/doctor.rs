@@ -1,5 +1,7 @@
 //! `tokensmith doctor`: finds out what is wrong before the night does.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use serde::Serialize;
 
@@ -9,6 +11,7 @@ use crate::admin::Administration;
 use crate::config::{ConfigError, Settings};
 use crate::domain::Timestamp;
 use crate::domain::algorithm::Algorithm;
+use crate::domain::fleet::RunningReplica;
 use crate::domain::issuer::Issuer;
 use crate::domain::key::SigningKey;
 use crate::domain::key_schedule::KeyChain;
@@ -107,6 +110,7 @@ async fn examine(
             let detail = format!("{} answers, and the master key fits", settings.database);
             findings.push(Finding::new("database", Verdict::Ok, detail));
             findings.push(clocks(&administration).await);
+            findings.extend(replicas(&administration).await);
             findings.extend(keys(&administration, &settings).await);
         }
     }
@@ -164,6 +168,36 @@ async fn clocks(administration: &Administration) -> Finding {
                 Verdict::Warning
             };
             Finding::new("clock", verdict, detail)
+        }
+    }
+}
+
+/// Whether an upgrade is under way. Two builds side by side work; but it should not stay so.
+async fn replicas(administration: &Administration) -> Option<Finding> {
+    const CHECK: &str = "replicas";
+    let since = administration.clock.now() - RunningReplica::COUNTS_FOR;
+    let running = match administration.store.running_replicas(since).await {
+        Ok(running) => running,
+        Err(error) => return Some(Finding::new(CHECK, Verdict::Failed, error.to_string())),
+    };
+    let mut builds = BTreeMap::<&str, Vec<&str>>::new();
+    for replica in &running {
+        builds
+            .entry(&replica.build)
+            .or_default()
+            .push(&replica.host);
+    }
+    let detail: Vec<String> = builds
+        .iter()
+        .map(|(build, hosts)| format!("{} of build {build} ({})", hosts.len(), hosts.join(", ")))
+        .collect();
+    let detail = detail.join(", ");
+    match builds.len() {
+        0 => None,
+        1 => Some(Finding::new(CHECK, Verdict::Ok, detail)),
+        _ => {
+            let detail = format!("{detail}: an upgrade is under way");
+            Some(Finding::new(CHECK, Verdict::Warning, detail))
         }
     }
 }

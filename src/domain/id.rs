@@ -204,6 +204,11 @@ time_ordered_id! {
 }
 
 time_ordered_id! {
+    /// A running server among others on one database, from its start to its stop.
+    ReplicaId, InvalidReplicaId, "replica"
+}
+
+time_ordered_id! {
     /// A record of the audit log.
     AuditId, InvalidAuditId, "audit record"
 }

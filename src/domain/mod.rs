@@ -12,6 +12,7 @@ pub mod consent;
 pub mod device;
 pub mod entitlement;
 pub mod error;
+pub mod fleet;
 pub mod id;
 pub mod identifier;
 pub mod issuer;

@@ -3,6 +3,7 @@
 
 mod audit;
 mod browser;
+mod fleet;
 mod master_key;
 mod outbound;
 mod people;
@@ -30,6 +31,7 @@ pub use browser::{
     BrowserStore, CodeGrant, CodeGranting, GrantBasis, LoginEnd, LogoutDelivery, PushedName,
     PushedRequest, RequestDigest, SignIn, SignInOutcome, StoredLogin,
 };
+pub use fleet::FleetStore;
 pub use master_key::{
     MasterKeyRenewal, MasterKeyStore, RenewalOutcome, RenewalRecords, SealedInheritance,
 };
@@ -348,7 +350,7 @@ pub struct PoolUse {
 /// the record.
 #[async_trait]
 pub trait Store:
-    PeopleStore + BrowserStore + AuditStore + RevocationStore + MasterKeyStore
+    PeopleStore + BrowserStore + AuditStore + RevocationStore + MasterKeyStore + FleetStore
 {
     /// Registers a client. [`ClientChange::Unchanged`] when the id is taken.
     async fn create_client(

@@ -8,6 +8,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::Replica;
 use crate::accounts::AccountError;
 use crate::domain::Timestamp;
+use crate::domain::fleet::RunningReplica;
 use crate::domain::ports::StoreError;
 use crate::grants::LogoutDeliveries;
 
@@ -42,7 +43,7 @@ impl Replica {
     /// Keeps the memory of this replica true, and the keys ahead of their time, until it is
     /// dropped. The tasks run beside each other: a replica that is busy making a key still learns
     /// at once that another was first.
-    pub async fn keep_up(self, deliveries: LogoutDeliveries) {
+    pub async fn keep_up(self, deliveries: LogoutDeliveries, who: RunningReplica) {
         let word = Notify::new();
         tokio::join!(
             self.keep_delivering(&deliveries),
@@ -56,6 +57,7 @@ impl Replica {
             self.listen_for_word(&word),
             self.keep_beating(),
             self.keep_log_alive(),
+            self.keep_noted(who),
         );
     }
 
@@ -94,6 +96,17 @@ impl Replica {
         loop {
             ticks.tick().await;
             trouble.note(&self.revocations.keep_alive().await);
+        }
+    }
+
+    /// For the operator, during an upgrade.
+    async fn keep_noted(&self, mut who: RunningReplica) {
+        let mut ticks = every(ALIVE_INTERVAL);
+        let mut trouble = Trouble::new("cannot say of which build this replica is");
+        loop {
+            ticks.tick().await;
+            who.seen_at = self.clock.now();
+            trouble.note(&self.store.note_replica(&who).await);
         }
     }
 

@@ -8,7 +8,8 @@ use super::connection::Columns;
 use super::error::StatementError;
 use crate::domain::Timestamp;
 use crate::domain::client::{Client, ClientSecret, SecretDigest};
-use crate::domain::id::{ClientId, SecretId};
+use crate::domain::fleet::RunningReplica;
+use crate::domain::id::{ClientId, ReplicaId, SecretId};
 use crate::domain::key::{KeySchedule, SealedPrivateKey, SigningKey};
 use crate::domain::ports::{ClientState, MasterKeyFingerprint, Version};
 use crate::domain::revocation::StatusIndex;
@@ -53,6 +54,16 @@ fn array<const N: usize>(bytes: Vec<u8>, column: &'static str) -> Result<[u8; N]
     bytes
         .try_into()
         .map_err(|_| StatementError::Unreadable(column))
+}
+
+pub(super) fn running_replica(row: &impl Columns) -> Result<RunningReplica, StatementError> {
+    Ok(RunningReplica {
+        id: ReplicaId(array(row.bytes("id")?, "id")?),
+        build: row.text("build")?,
+        host: row.text("host")?,
+        started_at: instant(row, "started_at")?,
+        seen_at: instant(row, "seen_at")?,
+    })
 }
 
 /// Clients from rows of which each holds a client and one of its secrets, or none. Rows of one

@@ -431,6 +431,17 @@ statements! {
          OR (created_at < $1 AND CAST($5 AS BIGINT) = 0)) \
          ON CONFLICT (session_id) DO NOTHING";
 
+    NOTE_REPLICA =
+        "INSERT INTO replicas (id, build, host, started_at, seen_at) VALUES ($1, $2, $3, $4, $5) \
+         ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at";
+    FORGET_REPLICA = "DELETE FROM replicas WHERE id = $1";
+    LIST_REPLICAS =
+        "SELECT id, build, host, started_at, seen_at FROM replicas WHERE seen_at >= $1 \
+         ORDER BY started_at, id";
+    DELETE_GONE_REPLICAS =
+        "DELETE FROM replicas WHERE id IN \
+         (SELECT id FROM replicas WHERE seen_at < $1 ORDER BY seen_at LIMIT $2)";
+
     LEASE_STATUS_NUMBERS =
         "UPDATE status_numbers SET next_number = next_number + $1 WHERE singleton = 1 \
          RETURNING next_number, announced";

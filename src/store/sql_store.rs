@@ -13,6 +13,7 @@ macro_rules! run {
 }
 
 mod browser;
+mod fleet;
 mod master_key;
 mod people;
 mod revocations;

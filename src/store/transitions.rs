@@ -4,6 +4,7 @@
 pub(super) mod accounts;
 pub(super) mod audit;
 pub(super) mod browser;
+pub(super) mod fleet;
 pub(super) mod logins;
 pub(super) mod master_key;
 pub(super) mod revocations;

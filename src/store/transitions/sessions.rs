@@ -248,6 +248,7 @@ pub(in crate::store) async fn sweep(
     for (statement, before) in [
         (sql::DELETE_OVER_LOGINS, over),
         (sql::DELETE_OLD_PUSHED_REQUESTS, over),
+        (sql::DELETE_GONE_REPLICAS, over),
         (sql::DELETE_OLD_CONSENTS, consents_over),
     ] {
         let params = [before.into(), short_lived.into()];

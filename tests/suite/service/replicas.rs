@@ -132,6 +132,47 @@ on_every_database! {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_doctor_names_the_builds_that_are_at_work_while_they_are() {
+    let Some(database) = Database::postgres().await else {
+        return;
+    };
+    let first = TestApp::start(&database).await;
+    let mut second = TestApp::start(&database).await;
+    let replicas = async |app: &TestApp| {
+        let findings = app.run(&["doctor", "--json"]).json();
+        let findings = findings.as_array().unwrap().clone();
+        findings
+            .into_iter()
+            .find(|finding| finding["check"] == "replicas")
+    };
+    let is_said = async |app: &TestApp, verdict: &str, what: &str| {
+        wait::until("the doctor knows", || async {
+            let finding = replicas(app).await?;
+            let detail = finding["detail"].as_str().unwrap();
+            (finding["verdict"] == verdict && detail.contains(what)).then_some(())
+        })
+        .await;
+    };
+    let build = env!("CARGO_PKG_VERSION");
+    is_said(&first, "ok", &format!("2 of build {build} (")).await;
+    // An older build, as it says so itself.
+    database
+        .execute(
+            "INSERT INTO replicas (id, build, host, started_at, seen_at) VALUES \
+             ('\\x00000000000000000000000000000000', '0.0.1', 'elsewhere', 0, 9999999999999)",
+        )
+        .await;
+    is_said(&first, "warning", "1 of build 0.0.1 (elsewhere)").await;
+    is_said(&first, "warning", "an upgrade is under way").await;
+    database
+        .execute("DELETE FROM replicas WHERE build = '0.0.1'")
+        .await;
+    second.signal("TERM");
+    assert!(second.exit().await.success());
+    is_said(&first, "ok", &format!("1 of build {build} (")).await;
+}
+
 on_every_database! {
     async fn a_key_that_was_written_past_the_master_key_is_not_published(database) {
         let app = TestApp::start(&database).await;
