@@ -13,9 +13,10 @@ use tokio::time::timeout;
 use super::location::DatabaseLocation;
 use super::sql;
 use super::sql_store::{Database, Work};
+use super::transitions::sessions::rotate_session;
 use super::{OpenError, StoreLimits};
 use crate::domain::Timestamp;
-use crate::domain::ports::{PoolUse, StoreError};
+use crate::domain::ports::{PoolUse, Rotation, StoreError};
 
 /// How long the first connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -233,6 +234,13 @@ impl Database for Postgres {
     ) -> Result<T, StoreError> {
         // Outside a transaction a statement commits by itself: one round trip instead of three.
         self.read(work).await
+    }
+
+    async fn rotate(&self, rotation: Rotation) -> Result<bool, StoreError> {
+        self.write_one(move |connection| {
+            Box::pin(async move { rotate_session(connection, &rotation).await })
+        })
+        .await
     }
 
     async fn read<T: Send + 'static>(

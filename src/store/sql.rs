@@ -46,6 +46,39 @@ macro_rules! login_not_cut_off {
     };
 }
 
+/// The one guarded statement of a rotation: where each value comes from, and the table that it comes
+/// from.
+macro_rules! rotate_sessions {
+    ($id:literal, $from:literal, $to:literal, $at:literal, $with:literal, $idle:literal,
+     $address:literal, $values:literal) => {
+        concat!(
+            "UPDATE sessions SET generation = ",
+            $to,
+            ", rotated_at = ",
+            $at,
+            ", rotated_with = ",
+            $with,
+            ", idle_expires_at = ",
+            $idle,
+            ", address = COALESCE(",
+            $address,
+            ", address)",
+            $values,
+            " WHERE sessions.id = ",
+            $id,
+            " AND generation = ",
+            $from,
+            " AND ended_at IS NULL AND idle_expires_at > ",
+            $at,
+            " AND expires_at > ",
+            $at,
+            " AND EXISTS (SELECT 1 FROM users WHERE users.id = sessions.user_id \
+             AND users.disabled_at IS NULL)",
+            not_cut_off!("sessions")
+        )
+    };
+}
+
 statements! {
     FIND_MASTER_KEY_FINGERPRINT =
         "SELECT master_key_fingerprint FROM installation WHERE singleton = 1";
@@ -257,14 +290,7 @@ statements! {
         not_cut_off!("sessions")
     );
     /// The compare-and-swap of rotation: one statement, every guard in it.
-    ROTATE_SESSION = concat!(
-        "UPDATE sessions SET generation = $3, rotated_at = $4, rotated_with = $5, \
-         idle_expires_at = $6, address = COALESCE($7, address) \
-         WHERE id = $1 AND generation = $2 AND ended_at IS NULL \
-         AND idle_expires_at > $4 AND expires_at > $4 AND EXISTS \
-         (SELECT 1 FROM users WHERE users.id = sessions.user_id AND users.disabled_at IS NULL)",
-        not_cut_off!("sessions")
-    );
+    ROTATE_SESSION = rotate_sessions!("$1", "$2", "$3", "$4", "$5", "$6", "$7", "");
     END_SESSION =
         "UPDATE sessions SET ended_at = $2, end_reason = $3 WHERE id = $1 AND ended_at IS NULL \
          RETURNING client_id, user_id, created_at, status_index";
@@ -527,6 +553,20 @@ pub(super) const SQLITE_ROLLBACK_TO_SAVEPOINT: &str = "ROLLBACK TO transition";
 pub(super) const SQLITE_RELEASE_SAVEPOINT: &str = "RELEASE transition";
 pub(super) const SQLITE_COMMIT: &str = "COMMIT";
 pub(super) const SQLITE_ROLLBACK: &str = "ROLLBACK";
+
+/// Rotations of as many different sessions as there are rows of values; a row without an id is none. The
+/// statement of [`ROTATE_SESSION`], with which it stands or falls.
+pub(super) const SQLITE_ROTATE_SESSIONS: &str = rotate_sessions!(
+    "v.column1",
+    "v.column2",
+    "v.column3",
+    "v.column4",
+    "v.column5",
+    "v.column6",
+    "v.column7",
+    " FROM (VALUES {rows}) AS v"
+);
+pub(super) const SQLITE_RETURNING_ID: &str = " RETURNING sessions.id";
 
 pub(super) const POSTGRES_TIME: &str =
     "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)";

@@ -35,7 +35,7 @@ use crate::domain::id::{ClientId, SecretId};
 use crate::domain::key::SigningKey;
 use crate::domain::ports::{
     ChainSealer, ClientChange, ClientState, KeyTransition, MasterKeyFingerprint, NewClient,
-    PoolUse, SecretRotation, SecretRotationOrder, Store, StoreError, Version, Versions,
+    PoolUse, Rotation, SecretRotation, SecretRotationOrder, Store, StoreError, Version, Versions,
 };
 use crate::domain::revocation::StatusIndex;
 use crate::telemetry::metrics::StoreMetrics;
@@ -75,6 +75,9 @@ pub(super) trait Database: Send + Sync + 'static {
         &self,
         work: impl Work<Self::Connection, T>,
     ) -> impl Future<Output = Result<T, StoreError>> + Send;
+
+    /// Moves a session's refresh token: the one write that is as frequent as requests are.
+    fn rotate(&self, rotation: Rotation) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
     /// Runs work that changes nothing.
     fn read<T: Send + 'static>(
@@ -132,6 +135,11 @@ impl<D: Database> SqlStore<D> {
     ) -> Result<T, StoreError> {
         self.metrics.count(operation);
         self.writes.pass(self.database.write(work)).await
+    }
+
+    async fn rotate(&self, rotation: Rotation) -> Result<bool, StoreError> {
+        self.metrics.count("rotate_session");
+        self.writes.pass(self.database.rotate(rotation)).await
     }
 
     async fn write_one<T: Send + 'static>(

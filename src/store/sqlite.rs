@@ -1,6 +1,8 @@
 //! SQLite as a production store on one machine: write-ahead log, `synchronous = FULL`, one writer
 //! that commits waiting transitions together, and a pool of readers.
 
+mod rotations;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,12 +14,14 @@ use sqlx::sqlite::{
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
+use self::rotations::{WaitingRotation, rotate_together};
+use super::error::StatementError;
 use super::presence::{Company, Presence};
 use super::sql;
 use super::sql_store::{Database, Work};
 use super::{OpenError, StoreLimits};
 use crate::domain::Timestamp;
-use crate::domain::ports::{PoolUse, StoreError};
+use crate::domain::ports::{PoolUse, Rotation, StoreError};
 use crate::telemetry::metrics::StoreMetrics;
 
 /// How long a statement waits for another process (the command line beside a running server).
@@ -53,6 +57,7 @@ type Run = Box<dyn for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Fin
 /// What the writer is asked for.
 enum Request {
     Write(Job),
+    Rotate(WaitingRotation),
     /// Close the connection, which moves the log into the database file, and answer.
     Close(oneshot::Sender<()>),
 }
@@ -126,13 +131,17 @@ impl Sqlite {
         })
     }
 
+    async fn ask_writer(&self, request: Request) -> Result<(), StoreError> {
+        let sent = self.writer.send(request).await;
+        sent.map_err(|_| writer_stopped())
+    }
+
     /// Hands a transition to the writer and waits until it is committed.
     async fn submit<T: Send + 'static>(
         &self,
         work: impl Work<SqliteConnection, T>,
         is_one_statement: bool,
     ) -> Result<T, StoreError> {
-        let stopped = || StoreError::Unavailable("the database writer could not begin".to_owned());
         let (sender, receiver) = oneshot::channel();
         let run: Run = Box::new(move |connection| {
             Box::pin(async move {
@@ -156,12 +165,13 @@ impl Sqlite {
             run,
             is_one_statement,
         };
-        self.writer
-            .send(Request::Write(job))
-            .await
-            .map_err(|_| stopped())?;
-        receiver.await.map_err(|_| stopped())?
+        self.ask_writer(Request::Write(job)).await?;
+        receiver.await.map_err(|_| writer_stopped())?
     }
+}
+
+fn writer_stopped() -> StoreError {
+    StoreError::Unavailable("the database writer could not begin".to_owned())
 }
 
 impl Database for Sqlite {
@@ -188,6 +198,13 @@ impl Database for Sqlite {
         work: impl Work<SqliteConnection, T>,
     ) -> Result<T, StoreError> {
         self.submit(work, true).await
+    }
+
+    async fn rotate(&self, rotation: Rotation) -> Result<bool, StoreError> {
+        let (reply, receiver) = oneshot::channel();
+        let waiting = WaitingRotation { rotation, reply };
+        self.ask_writer(Request::Rotate(waiting)).await?;
+        receiver.await.map_err(|_| writer_stopped())?
     }
 
     async fn read<T: Send + 'static>(
@@ -237,18 +254,18 @@ async fn write_jobs(
     let mut patience = Patience::default();
     while requests.recv_many(&mut waiting, BATCH).await > 0 {
         patience.wait_for_company(&mut requests, &mut waiting).await;
-        let mut batch = Vec::with_capacity(waiting.len());
+        let mut batch = Batch::default();
         let mut close = None;
         for request in waiting.drain(..) {
             match request {
-                Request::Write(job) => batch.push(job),
+                Request::Write(job) => batch.jobs.push(job),
+                Request::Rotate(rotation) => batch.rotations.push(rotation),
                 Request::Close(closed) => close = Some(closed),
             }
         }
-        if let Err(error) = commit_together(&mut connection, &mut batch, &metrics).await {
-            // The waiting callers learn that nothing happened, because their jobs are dropped.
+        // When it fails, the waiting callers learn that nothing happened, because their jobs are dropped.
+        if let Err(error) = commit_together(&mut connection, batch, &metrics).await {
             tracing::warn!(error = %error, "the database writer could not begin or commit");
-            batch.clear();
             // Fails when there is no transaction to undo.
             let _undone = run(&mut connection, sql::SQLITE_ROLLBACK).await;
         }
@@ -291,13 +308,14 @@ impl Patience {
             self.impatient_for -= 1;
             return;
         }
-        let deadline = tokio::time::Instant::now() + Self::WAIT;
-        while waiting.len() < BATCH {
-            let room = BATCH - waiting.len();
-            match tokio::time::timeout_at(deadline, requests.recv_many(waiting, room)).await {
-                Ok(received) if received > 0 => {}
-                // Time is up, or nobody is left to ask.
-                Ok(_) | Err(_) => break,
+        if waiting.len() < BATCH {
+            // Asleep: to be woken by each that comes would cost more than what they are taken along for.
+            tokio::time::sleep(Self::WAIT).await;
+            while waiting.len() < BATCH {
+                let Ok(request) = requests.try_recv() else {
+                    break;
+                };
+                waiting.push(request);
             }
         }
         self.impatient_for = if waiting.len() >= Self::WORTH_IT {
@@ -308,21 +326,64 @@ impl Patience {
     }
 }
 
+/// What one commit makes durable.
+#[derive(Default)]
+struct Batch {
+    jobs: Vec<Job>,
+    rotations: Vec<WaitingRotation>,
+}
+
 async fn commit_together(
     connection: &mut SqliteConnection,
-    batch: &mut Vec<Job>,
+    batch: Batch,
     metrics: &StoreMetrics,
 ) -> Result<(), sqlx::Error> {
-    if batch.is_empty() {
-        return Ok(());
-    }
+    let has_company = match batch.jobs.len() + batch.rotations.len() {
+        0 => return Ok(()),
+        transitions => transitions > 1,
+    };
     run(connection, sql::SQLITE_BEGIN).await?;
+    let rotated = rotate_together(connection, batch.rotations).await;
+    // Single statements fail only when the disk is full or worse.
+    let rotated = rotated.map_err(|error| match error {
+        StatementError::Database(error) => error,
+        StatementError::Unreadable(column) => sqlx::Error::ColumnNotFound(column.to_owned()),
+    })?;
+    let (finished, end) = run_jobs(connection, batch.jobs, has_company).await?;
+    let committed = run(connection, end).await;
+    let kept = finished.iter().filter(|outcome| outcome.keep).count() + rotated.len();
+    match &committed {
+        Ok(()) if kept > 0 => metrics.committed(kept as u64),
+        Ok(()) => {}
+        Err(_) => {
+            // Fails when the error has already rolled back; then there is nothing left to do.
+            let _already = run(connection, sql::SQLITE_ROLLBACK).await;
+        }
+    }
+    let committed = || match &committed {
+        Ok(()) => Ok(()),
+        Err(error) => Err(StoreError::Unavailable(error.to_string())),
+    };
+    for outcome in finished {
+        (outcome.reply)(committed());
+    }
+    for rotation in rotated {
+        rotation.reply(committed());
+    }
+    Ok(())
+}
+
+/// Answers what became of the transitions, and how theirs is to end.
+async fn run_jobs(
+    connection: &mut SqliteConnection,
+    jobs: Vec<Job>,
+    has_company: bool,
+) -> Result<(Vec<Finished>, &'static str), sqlx::Error> {
     // With company, each gets a savepoint, so that one that fails takes no other along; alone, it
     // is the whole transaction.
-    let has_company = batch.len() > 1;
-    let mut finished = Vec::with_capacity(batch.len());
+    let mut finished = Vec::with_capacity(jobs.len());
     let mut end = sql::SQLITE_COMMIT;
-    for job in batch.drain(..) {
+    for job in jobs {
         let has_savepoint = has_company && !job.is_one_statement;
         if has_savepoint {
             run(connection, sql::SQLITE_SAVEPOINT).await?;
@@ -344,23 +405,7 @@ async fn commit_together(
         }
         finished.push(outcome);
     }
-    let committed = run(connection, end).await;
-    let kept = finished.iter().filter(|outcome| outcome.keep).count();
-    match &committed {
-        Ok(()) if kept > 0 => metrics.committed(kept as u64),
-        Ok(()) => {}
-        Err(_) => {
-            // Fails when the error has already rolled back; then there is nothing left to do.
-            let _already = run(connection, sql::SQLITE_ROLLBACK).await;
-        }
-    }
-    for outcome in finished {
-        (outcome.reply)(match &committed {
-            Ok(()) => Ok(()),
-            Err(error) => Err(StoreError::Unavailable(error.to_string())),
-        });
-    }
-    Ok(())
+    Ok((finished, end))
 }
 
 async fn run(

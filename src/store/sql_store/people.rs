@@ -166,8 +166,7 @@ impl<D: Database> PeopleStore for SqlStore<D> {
     }
 
     async fn rotate_session(&self, rotation: &Rotation) -> Result<bool, StoreError> {
-        let rotation = rotation.clone();
-        run!(self.write_one, sessions::rotate_session(&rotation))
+        self.rotate(rotation.clone()).await
     }
 
     async fn catch_up_session(

@@ -11,10 +11,13 @@ use crate::domain::id::{SessionId, UserId};
 use crate::domain::ports::{Rotation, SessionUse, StoredSession};
 use crate::domain::session::{Session, SessionEnd, Staying};
 use crate::domain::throttle::ThrottlePolicy;
-use crate::store::connection::Connection;
+use crate::store::connection::{Connection, Param};
 use crate::store::rows::people::Ended;
 use crate::store::rows::{self, people};
 use crate::store::sql;
+
+/// How many parameters one rotation has.
+pub(in crate::store) const ROTATION_PARAMS: usize = 7;
 
 /// Nothing has an empty id.
 pub(super) const NO_ID: &[u8] = &[];
@@ -67,18 +70,30 @@ pub(in crate::store) async fn rotate_session(
     connection: &mut impl Connection,
     rotation: &Rotation,
 ) -> Outcome<bool> {
+    let address = address_text(rotation);
+    let params = rotation_params(rotation, address.as_deref());
+    Ok(connection.execute(sql::ROTATE_SESSION, &params).await? > 0)
+}
+
+pub(in crate::store) fn address_text(rotation: &Rotation) -> Option<String> {
+    rotation.address.map(|address| address.to_string())
+}
+
+/// As many as [`ROTATION_PARAMS`].
+pub(in crate::store) fn rotation_params<'a>(
+    rotation: &'a Rotation,
+    address: Option<&'a str>,
+) -> [Param<'a>; ROTATION_PARAMS] {
     let step = &rotation.step;
-    let address = rotation.address.map(|address| address.to_string());
-    let params = [
+    [
         rotation.session.0.as_slice().into(),
         i64::from(step.from.0).into(),
         i64::from(step.to.0).into(),
         rows::milliseconds(step.at).into(),
         step.retry_key.as_ref().map(|key| key.0.as_slice()).into(),
         rows::milliseconds(step.idle_expires_at).into(),
-        address.as_deref().into(),
-    ];
-    Ok(connection.execute(sql::ROTATE_SESSION, &params).await? > 0)
+        address.into(),
+    ]
 }
 
 pub(in crate::store) async fn catch_up_session(

@@ -4,6 +4,7 @@ mod browser;
 mod clients;
 mod master_key;
 mod revocations;
+mod rotations;
 mod schema;
 mod sessions;
 mod signing_keys;
