@@ -205,8 +205,11 @@ impl Follow {
                 Ok(changes) => changes,
             };
             let has_events = !changes.events.is_empty();
-            let frames = changes.events.into_iter().map(Message::Frame);
-            for message in frames.chain([Message::Heartbeat(changes.heartbeat)]) {
+            let is_of_before = self.stands_at_heartbeat(&changes.heartbeat);
+            let mut messages: Vec<_> = changes.events.into_iter().map(Message::Frame).collect();
+            let place = if is_of_before { 0 } else { messages.len() };
+            messages.insert(place, Message::Heartbeat(changes.heartbeat));
+            for message in messages {
                 match self.take(message, now) {
                     Flow::Fresh(_) => useful_until = Instant::now() + LONGEST_USELESS_POLLING,
                     Flow::GoOn => {}
@@ -242,6 +245,14 @@ impl Follow {
         }
     }
 
+    /// Whether a heartbeat speaks of the present place, and so of the time before the events that came with
+    /// it. A server does not hold events back until its next heartbeat; where they keep coming, one that was
+    /// only taken after them would never be of the reader's place.
+    fn stands_at_heartbeat(&self, jws: &str) -> bool {
+        let signed = self.trust.heartbeat(jws);
+        signed.is_ok_and(|signed| signed.document.position() == self.follower.position())
+    }
+
     fn take_frame(&mut self, frame: &Frame) -> Flow {
         match self.follower.frame(frame) {
             Step::Ignore => Flow::GoOn,
@@ -260,7 +271,9 @@ impl Follow {
                 }) = change
                 {
                     // The key set without that key is worth having at once.
-                    let _ = self.trust.requests.ask_for(&kid);
+                    self.trust
+                        .requests
+                        .ask_without(&kid, &self.trust.keys.load());
                 }
                 Flow::GoOn
             }

@@ -1,7 +1,7 @@
 //! The background task that keeps a key set fresh, and the door through which tokens of unknown
 //! keys may ask it to hurry.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -56,6 +56,8 @@ struct Requests {
     wanted: Vec<String>,
     /// Kids that a refetch did not find, and when: the negative cache.
     absent: HashMap<String, Instant>,
+    /// Kids of cut-off keys for whose sake the keys were fetched again.
+    cut_off: HashSet<String>,
 }
 
 impl Refresher {
@@ -123,6 +125,24 @@ impl KeyRequests {
             finished: desk.finished.subscribe(),
             longest_wait: desk.settings.request_timeout,
         })
+    }
+}
+
+impl KeyRequests {
+    /// Asks for a refetch because a key that is in use was cut off. It neither waits for the cooldown nor
+    /// begins one: the key that comes after may be unknown, too, and must be asked for a moment later. Nobody
+    /// has signed for the cut-off yet; so each key counts once, and a relay that invents cut-offs causes no
+    /// more refetches than there are keys.
+    pub(super) fn ask_without(&self, kid: &str, keys: &KeySet) {
+        if keys.find(kid).is_none() {
+            return;
+        }
+        let mut requests = self.desk.requests();
+        if requests.cut_off.len() < MAX_REMEMBERED_KIDS && requests.cut_off.insert(kid.to_owned()) {
+            requests.is_pending = true;
+            // One that is under way may have asked too early; then there is another after it.
+            self.desk.wake.notify_one();
+        }
     }
 }
 

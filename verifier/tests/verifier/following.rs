@@ -6,10 +6,11 @@ use serde_json::json;
 use tokensmith_verify::revocation::{
     Event, LIST_BYTES, Position, Transport, Watermark, WatermarkScope, sse,
 };
+use tokensmith_verify::testing::Forge;
 use tokensmith_verify::{ConnectError, Freshness, Reject, RevocationError, Verifier};
 use tokio::time::timeout;
 
-use crate::issuer::{AUDIENCE, until};
+use crate::issuer::{AUDIENCE, JWKS, until};
 use crate::log::{Log, LogServer, Path, list_event, now_millis};
 
 const SOON: Duration = Duration::from_secs(20);
@@ -453,6 +454,29 @@ async fn behind_a_proxy_that_collects_it_asks_again_and_again() {
 }
 
 #[tokio::test]
+async fn a_reader_that_polls_stays_fresh_where_every_answer_has_an_event_after_its_heartbeat() {
+    let server = LogServer::start().await;
+    server.log().path = Path::Buffering;
+    let verifier = server.connect(Freshness::Strict).await;
+    let reader = verifier.revocation().unwrap();
+    assert_eq!(reader.stats().transport, Transport::LongPoll);
+    let token = server.token(0);
+    let began = Instant::now();
+    let mut dead = 0;
+    // Longer than the reader is fresh, and longer than heartbeats of another place are ignored.
+    while began.elapsed() < Duration::from_secs(4) {
+        server.beat();
+        for _ in 0..3 {
+            dead += 1;
+            reached(&verifier, server.revoke(dead)).await;
+        }
+        assert_eq!(verdict(&verifier, &token), "good");
+        assert_eq!(verdict(&verifier, &server.token(dead)), "revoked");
+    }
+    assert_eq!(reader.stats().resyncs, 0);
+}
+
+#[tokio::test]
 async fn without_a_heartbeat_a_verifier_starts_and_the_policy_decides() {
     let server = LogServer::start().await;
     server.log().heartbeat = Some("none".to_owned());
@@ -543,6 +567,46 @@ async fn a_key_stays_cut_off_when_a_new_snapshot_has_forgotten_it() {
     until("the new epoch", || reader.stats().confirmed.epoch == 2_000).await;
     assert_eq!(verdict(&verifier, &token), "cut_off");
     assert_eq!(verdict(&verifier, &server.token(3)), "good");
+}
+
+#[tokio::test]
+async fn a_cut_off_key_brings_the_key_after_it_at_once_and_no_more_fetches_than_keys() {
+    let server = LogServer::start().await;
+    let (spare, next) = {
+        let mut log = server.log();
+        let (spare, next) = (
+            log.forge.clone().with_kid("spare"),
+            log.forge.clone().with_kid("next"),
+        );
+        log.published.push(spare.clone());
+        (spare, next)
+    };
+    // The cooldown is much longer than this test.
+    let verifier = server.connect(Freshness::Strict).await;
+    let issue = |forge: &Forge| forge.issue("ada").audience(AUDIENCE).status(0, 4).sign();
+    let unknown = server.log().forge.clone().with_kid("unknown");
+    assert_eq!(verdict(&verifier, &issue(&unknown)), "unknown_kid");
+    until("the refetch", || server.requested(JWKS) == 2).await;
+    server.log().published.push(next.clone());
+    assert_eq!(verdict(&verifier, &issue(&next)), "unknown_kid");
+
+    let cut_off = |kid: &str| {
+        server.append_event(&Event::Watermark(Watermark {
+            scope: WatermarkScope::Kid(kid.to_owned()),
+            not_before: i64::MAX,
+        }))
+    };
+    reached(&verifier, cut_off("spare")).await;
+    becomes(&verifier, &issue(&next), "good").await;
+    assert_eq!(verdict(&verifier, &issue(&spare)), "cut_off");
+    assert_eq!(server.requested(JWKS), 3);
+    // The same again, and keys that there are not.
+    for kid in ["spare", "unknown", "other"] {
+        reached(&verifier, cut_off(kid)).await;
+    }
+    reached(&verifier, cut_off("next")).await;
+    until("the refetch", || server.requested(JWKS) == 4).await;
+    assert_eq!(verdict(&verifier, &issue(&next)), "cut_off");
 }
 
 #[tokio::test]

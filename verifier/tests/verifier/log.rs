@@ -52,6 +52,8 @@ pub(crate) struct Log {
     pub(crate) answers: HashMap<String, (u16, Option<&'static str>, Vec<u8>)>,
     /// What is written in the place of heartbeats.
     pub(crate) heartbeat: Option<String>,
+    /// The latest heartbeat, and how many events were before it, where polls get that one.
+    latest_beat: Option<(String, usize)>,
     /// Text for all open streams, by number.
     injected: Vec<String>,
     /// Streams older than this are frozen, or cut.
@@ -79,6 +81,7 @@ impl LogServer {
             path: Path::Open,
             answers: HashMap::new(),
             heartbeat: None,
+            latest_beat: None,
             injected: Vec::new(),
             frozen_below: 0,
             cut_below: 0,
@@ -150,6 +153,12 @@ impl LogServer {
     pub(crate) fn cut(&self) {
         let mut log = self.log();
         log.cut_below = log.streams;
+    }
+
+    /// Signs a heartbeat, which polls get until the next one.
+    pub(crate) fn beat(&self) {
+        let mut log = self.log();
+        log.latest_beat = Some((log.heartbeat(), log.events.len()));
     }
 
     /// A restart without memory of the log, but with that of the bits.
@@ -378,9 +387,15 @@ async fn changes(shared: &Mutex<Log>, after: Position) -> (u16, Option<&'static 
     }
     let log = shared.lock().unwrap();
     let seq = usize::try_from(after.seq).unwrap();
+    let (heartbeat, before) = match &log.latest_beat {
+        Some(latest) => latest.clone(),
+        None => (log.heartbeat(), log.events.len()),
+    };
+    // As the server does: up to the heartbeat where that is later, else all there is.
+    let up_to = if before > seq { before } else { log.events.len() };
     let changes = Changes {
-        events: log.events[seq..].to_vec(),
-        heartbeat: log.heartbeat(),
+        events: log.events[seq..up_to].to_vec(),
+        heartbeat,
     };
     (200, None, serde_json::to_vec(&changes).unwrap())
 }
