@@ -5,6 +5,9 @@
 #[cfg(test)]
 mod architecture;
 #[cfg(test)]
+#[path = "../deployment/mod.rs"]
+mod deployment;
+#[cfg(test)]
 mod harness;
 // A folder of its own beside this one, so that whoever looks for the attacks finds them.
 #[cfg(test)]

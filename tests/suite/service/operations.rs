@@ -156,47 +156,6 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn every_metric_of_the_operating_guide_exists() {
-    let database = Database::sqlite();
-    let limited = [("TOKENSMITH_LIMITS_CLIENT_PER_SECOND", "1")];
-    let app = TestApp::start_with(&database, &limited).await;
-    let orders = app.orders().await;
-    wait::until("the client has to wait", || async {
-        (app.token(&orders, &[]).await.status == 429).then_some(())
-    })
-    .await;
-    let phone = app.phone().await;
-    let tokens = app.login(&phone, &app.user("ada").await).await;
-    app.refresh(&phone, &tokens.refresh_token, &[]).await;
-    let inside = ["--backchannel-logout-uri", "https://10.0.0.1/told"];
-    let arguments = [&["--public", "--first-party"][..], &inside].concat();
-    let told = app.app_for_people("told", &arguments).await;
-    let tokens = app.login(&told, &app.user("grace").await).await;
-    app.revoke(&told, &tokens.refresh_token).await;
-    wait::until("it was tried to tell the client", || async {
-        let tried = app.metric("tokensmith_logout_deliveries_total", "forbidden");
-        (tried.await > 0.0).then_some(())
-    })
-    .await;
-    let long_ago = app.request(reqwest::Method::GET, "/revocation/changes?after=1.1");
-    assert_eq!(long_ago.send().await.unwrap().status(), 410);
-    let forged = app.admin("forged", reqwest::Method::GET, "/clients", None);
-    assert_eq!(forged.await.status, 401);
-    let metrics = app.get("/metrics").await.text;
-    let guide = include_str!("../../../docs/guides/operating.md");
-    let names = guide.match_indices("`tokensmith_").map(|(at, _)| {
-        let rest = &guide[at + 1..];
-        rest.split(['`', '{']).next().unwrap()
-    });
-    let mut count = 0;
-    for name in names {
-        count += 1;
-        assert!(metrics.contains(name), "{name}");
-    }
-    assert!(count >= 7);
-}
-
-#[tokio::test]
 async fn development_seeds_a_demo_client_and_prints_lines_to_paste() {
     let database = Database::sqlite();
     let run = || {

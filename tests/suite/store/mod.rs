@@ -2,6 +2,7 @@
 
 mod browser;
 mod clients;
+mod distribution;
 mod master_key;
 mod revocations;
 mod rotations;
