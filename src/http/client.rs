@@ -52,6 +52,20 @@ pub(super) async fn authenticate(
     client.map_err(|error| ApiError::OAuth { error, challenge })
 }
 
+/// The same for a request that has waited since it was authenticated: the client may be disabled or
+/// gone, its secret replaced. It was charged already.
+pub(super) fn authenticate_again(
+    endpoints: &Endpoints,
+    request: &HttpRequest,
+    form: &Form,
+    now: Timestamp,
+) -> Result<AuthenticatedClient, ApiError> {
+    let challenge = request.headers().contains_key(header::AUTHORIZATION);
+    client_credential(request, form)
+        .and_then(|credential| endpoints.service.authenticate_client(&credential, now))
+        .map_err(|error| ApiError::OAuth { error, challenge })
+}
+
 /// The one credential of the request (RFC 6749 §2.3: not more than one way of authenticating).
 fn client_credential(request: &HttpRequest, form: &Form) -> Result<ClientCredential, OAuthError> {
     let (body_id, body_secret) = (form.value("client_id"), form.value("client_secret"));

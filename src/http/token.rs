@@ -24,7 +24,14 @@ pub(super) async fn post(
     let now = endpoints.clock.now();
     let client = client::authenticate(&endpoints, &request, &form, now).await?;
     let grant = grant_type(&form).map_err(GrantError::Refused)?;
-    let now = endpoints.service.wait_out_cut_off(&client, now).await;
+    let (client, now) = match endpoints.service.wait_out_cut_off(&client, now).await {
+        later if later > now => {
+            // What has cut its tokens off may have been its own end, which is known by now.
+            let client = client::authenticate_again(&endpoints, &request, &form, later)?;
+            (client, later)
+        }
+        _ => (client, now),
+    };
     let asked = Asked {
         endpoints: &endpoints,
         client: &client,

@@ -4,12 +4,15 @@
 // Said once more, so that clippy takes the harness for tests, too.
 #[cfg(test)]
 mod architecture;
+// Folders of their own beside this one, so that whoever looks for the fleet or the attacks finds them.
+#[cfg(test)]
+#[path = "../cluster/mod.rs"]
+mod cluster;
 #[cfg(test)]
 #[path = "../deployment/mod.rs"]
 mod deployment;
 #[cfg(test)]
 mod harness;
-// A folder of its own beside this one, so that whoever looks for the attacks finds them.
 #[cfg(test)]
 #[path = "../hostile/mod.rs"]
 mod hostile;

@@ -4,6 +4,7 @@
 
 mod fuzz;
 mod sbom;
+mod upgrade;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -22,12 +23,16 @@ struct Arguments {
 enum Chore {
     Fuzz(fuzz::FuzzArguments),
     Sbom(sbom::SbomArguments),
+    Upgrade(upgrade::UpgradeArguments),
 }
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().chore {
         Chore::Fuzz(arguments) => fuzz::run(&arguments, &root()).map_err(|error| error.to_string()),
         Chore::Sbom(arguments) => sbom::run(&arguments, &root()).map_err(|error| error.to_string()),
+        Chore::Upgrade(arguments) => {
+            upgrade::run(&arguments, &root()).map_err(|error| error.to_string())
+        }
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

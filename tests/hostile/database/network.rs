@@ -7,11 +7,12 @@ use tokensmith::domain::audit::{AuditKind, AuditRecord, Origin};
 use tokensmith::domain::ports::AuditFilter;
 use tokensmith::store::{self, StoreLimits};
 use tokensmith::telemetry::metrics::StoreMetrics;
+use tokensmith_cluster::Cable;
 use tokio::time::timeout;
 
 use super::{IMPATIENT, Scene, is_told_to_come_back};
 use crate::harness::Database;
-use crate::harness::cable::{Cable, behind_a_cable};
+use crate::harness::cable::behind_a_cable;
 use crate::harness::login::Tokens;
 
 pub(super) async fn postgres_behind_a_cable() -> Option<(Database, Cable)> {

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use super::network::postgres_behind_a_cable;
 use super::{IMPATIENT, SLACK, Scene, is_told_to_come_back};
 use crate::harness::login::Tokens;
-use crate::harness::own_postgres::{CONNECTIONS, OwnPostgres};
+use crate::harness::own_postgres::{self, CONNECTIONS};
 use crate::harness::{Database, on_every_database, wait};
 
 /// Sessions of Ada, without a password for each.
@@ -87,10 +87,10 @@ async fn end_connections_of_the_service(connection: &mut PgConnection) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn others_hold_all_connections_that_the_server_has() {
-    let Some(server) = OwnPostgres::start().await else {
+    let Some(server) = own_postgres::start().await else {
         return;
     };
-    let database = server.database(super::PASSWORD).await;
+    let database = own_postgres::database(&server, super::PASSWORD).await;
     let mut scene = Scene::on(&database, &[IMPATIENT]).await;
     let mut others = vec![PgConnection::connect(&database.url).await.unwrap()];
     while others.len() < CONNECTIONS {

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::Arc;
@@ -450,14 +450,5 @@ fn with_grant<'a>(parameters: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> 
 
 /// A port that nobody listens on. Each is handed out once in this process.
 pub(crate) fn free_port() -> u16 {
-    use std::collections::BTreeSet;
-    use std::sync::Mutex;
-    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
-    loop {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        if GIVEN.lock().unwrap().insert(port) {
-            return port;
-        }
-    }
+    tokensmith_cluster::free_port().unwrap()
 }

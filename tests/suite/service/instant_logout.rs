@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::Value;
+use tokensmith_cluster::Cable;
 use tokensmith_verify::revocation::{Freshness, Position};
 use tokensmith_verify::{Reject, Verifier};
 
 use crate::harness::app::free_port;
-use crate::harness::cable::{Cable, behind_a_cable};
+use crate::harness::cable::behind_a_cable;
 use crate::harness::command::run;
 use crate::harness::login::{TestUser, Tokens};
 use crate::harness::revocation::position;
@@ -330,7 +331,8 @@ async fn a_verifier_that_is_cut_off_does_what_its_policy_says() {
     let database = Database::sqlite();
     let app = TestApp::start(&database).await;
     let client = app.orders().await;
-    let cable = Cable::to(app.address.strip_prefix("http://").unwrap().to_owned()).await;
+    let server = app.address.strip_prefix("http://").unwrap();
+    let cable = Cable::to(server.to_owned()).await.unwrap();
     let strict = Verifier::discover(&app.issuer)
         .jwks_uri(format!("{}/.well-known/jwks.json", app.address))
         .audience(AUDIENCE)

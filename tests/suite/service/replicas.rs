@@ -8,36 +8,6 @@ use tokensmith_verify::Verifier;
 
 use crate::harness::{Database, TestApp, on_every_database, wait};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ten_replicas_start_together_on_an_empty_postgresql() {
-    let Some(database) = Database::postgres().await else {
-        return;
-    };
-    let replicas: Vec<TestApp> = (0..10).map(|_| TestApp::spawn(&database, &[])).collect();
-    let mut key_sets = Vec::new();
-    for replica in &replicas {
-        replica.wait_until_ready().await;
-    }
-    for replica in &replicas {
-        key_sets.push(replica.get("/.well-known/jwks.json").await.text);
-    }
-    assert!(
-        key_sets.windows(2).all(|pair| pair[0] == pair[1]),
-        "one key, known to all"
-    );
-    let issuer = replicas[0].issuer.clone();
-    let client = replicas[0].orders().await;
-    for replica in &replicas[1..] {
-        wait::within(
-            Duration::from_secs(1),
-            "all replicas know the client",
-            || async { (replica.token(&client, &[]).await.status == 200).then_some(()) },
-        )
-        .await;
-    }
-    assert!(issuer.starts_with("http://127.0.0.1:"));
-}
-
 on_every_database! {
     async fn several_processes_start_together_on_one_empty_database(database) {
         let replicas: Vec<TestApp> = (0..4).map(|_| TestApp::spawn(&database, &[])).collect();
@@ -132,6 +102,34 @@ on_every_database! {
     }
 }
 
+on_every_database! {
+    async fn a_key_that_was_written_past_the_master_key_is_not_published(database) {
+        let app = TestApp::start(&database).await;
+        database
+            .execute(
+                "INSERT INTO signing_keys (kid, algorithm, slot, public_jwk, created_at, \
+                 active_from, retires_at, removed_at) VALUES \
+                 ('AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA', 'Ed25519', 1, \
+                 '{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\",\
+                 \"use\":\"sig\",\"alg\":\"Ed25519\",\
+                 \"kid\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}', \
+                 0, 0, 9000000000000, 9000000000000)",
+            )
+            .await;
+        database.execute("UPDATE signing_keys SET removed_at = 9000000000001 WHERE slot = 1").await;
+        database.execute("UPDATE watched_versions SET version = version + 1 WHERE name = 'keys'").await;
+        // A rotation through the service shows that the keys have been read again.
+        let before = app.get("/.well-known/jwks.json").await.json()["keys"].as_array().unwrap().len();
+        assert_eq!(app.run(&["keys", "rotate"]).code, 0);
+        wait::until("the rotation is seen", || async {
+            let jwks = app.get("/.well-known/jwks.json").await;
+            (jwks.json()["keys"].as_array().unwrap().len() == before + 1).then_some(())
+        })
+        .await;
+        assert!(!app.get("/.well-known/jwks.json").await.text.contains("AAAAAAAA"));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_doctor_names_the_builds_that_are_at_work_while_they_are() {
     let Some(database) = Database::postgres().await else {
@@ -171,32 +169,4 @@ async fn the_doctor_names_the_builds_that_are_at_work_while_they_are() {
     second.signal("TERM");
     assert!(second.exit().await.success());
     is_said(&first, "ok", &format!("1 of build {build} (")).await;
-}
-
-on_every_database! {
-    async fn a_key_that_was_written_past_the_master_key_is_not_published(database) {
-        let app = TestApp::start(&database).await;
-        database
-            .execute(
-                "INSERT INTO signing_keys (kid, algorithm, slot, public_jwk, created_at, \
-                 active_from, retires_at, removed_at) VALUES \
-                 ('AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA', 'Ed25519', 1, \
-                 '{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\",\
-                 \"use\":\"sig\",\"alg\":\"Ed25519\",\
-                 \"kid\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}', \
-                 0, 0, 9000000000000, 9000000000000)",
-            )
-            .await;
-        database.execute("UPDATE signing_keys SET removed_at = 9000000000001 WHERE slot = 1").await;
-        database.execute("UPDATE watched_versions SET version = version + 1 WHERE name = 'keys'").await;
-        // A rotation through the service shows that the keys have been read again.
-        let before = app.get("/.well-known/jwks.json").await.json()["keys"].as_array().unwrap().len();
-        assert_eq!(app.run(&["keys", "rotate"]).code, 0);
-        wait::until("the rotation is seen", || async {
-            let jwks = app.get("/.well-known/jwks.json").await;
-            (jwks.json()["keys"].as_array().unwrap().len() == before + 1).then_some(())
-        })
-        .await;
-        assert!(!app.get("/.well-known/jwks.json").await.text.contains("AAAAAAAA"));
-    }
 }

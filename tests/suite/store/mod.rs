@@ -4,6 +4,7 @@ mod browser;
 mod clients;
 mod distribution;
 mod master_key;
+mod migrations;
 mod revocations;
 mod rotations;
 mod schema;

@@ -243,3 +243,28 @@ on_every_database! {
         assert_eq!(refused.error(), (401, "invalid_token".to_owned()));
     }
 }
+
+on_every_database! {
+    async fn an_access_token_that_is_cut_off_still_ends_its_session(database) {
+        let app = TestApp::start(&database).await;
+        let administrator = app.admin_token().await;
+        let ada = app.user("ada").await;
+        let reference = ["--first-party", "--access-token-format", "reference"];
+        let backend = app.app_for_people("backend", &reference).await;
+        for (client, id) in [(app.phone().await, "phone"), (backend, "backend")] {
+            let ended = app.login(&client, &ada).await;
+            let other = app.login(&client, &ada).await;
+            for act in ["disable", "enable"] {
+                let path = format!("/clients/{id}/{act}");
+                let reply = app.admin(&administrator, Method::POST, &path, None).await;
+                assert_eq!(reply.status, 200, "{}", reply.text);
+            }
+            assert_eq!(userinfo(&app, &ended.access_token).await, 401, "{id}");
+            let reply = app.revoke(&client, &ended.access_token).await;
+            assert_eq!(reply.status, 200, "{}", reply.text);
+            let refused = app.refresh(&client, &ended.refresh_token, &[]).await;
+            assert_eq!(refused.error(), (400, "invalid_grant".to_owned()), "{id}");
+            Tokens::of(&app.refresh(&client, &other.refresh_token, &[]).await);
+        }
+    }
+}
