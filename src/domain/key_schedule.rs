@@ -42,9 +42,13 @@ impl RotationPolicy {
 pub enum Activation {
     /// After the lead time: no verifier meets a key it has not seen.
     AfterLeadTime,
-    /// At once. Verifiers that cache the JWKS meet an unknown `kid` and have to fetch again.
+    /// As soon as every replica publishes it, a second later. Verifiers that cache the JWKS meet an unknown
+    /// `kid` and have to fetch again; they find it wherever they ask.
     Immediately,
 }
+
+/// How long a key must have been there until every replica has read it and publishes it.
+const KNOWN_AFTER: TimeDelta = TimeDelta::seconds(1);
 
 /// What to change. Empty when nothing is due.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -174,14 +178,14 @@ impl<'a> KeyChain<'a> {
         let mut plan = KeyPlan::default();
         let handover = match (self.pending(now), activation) {
             (None, _) => {
-                let handover = start(now, activation, policy);
+                let handover = self.start(now, activation, policy);
                 plan.new_key = Some(self.next_key(policy.schedule_from(handover)));
                 handover
             }
             (Some(next), activation) => {
                 let earliest = match activation {
                     Activation::AfterLeadTime => now.max(next.created_at + policy.lead_time),
-                    Activation::Immediately => now,
+                    Activation::Immediately => now.max(next.created_at + KNOWN_AFTER),
                 };
                 if earliest >= next.schedule.active_from {
                     return plan;
@@ -212,11 +216,7 @@ impl<'a> KeyChain<'a> {
             .map(|key| key.kid.clone())
             .into_iter()
             .collect();
-        let handover = match self.signer(now) {
-            // The very first key has nobody to wait for.
-            None => now,
-            Some(_) => start(now, activation, policy),
-        };
+        let handover = self.start(now, activation, policy);
         KeyPlan {
             new_key: Some(self.next_key(policy.schedule_from(handover))),
             reschedule: self
@@ -289,6 +289,16 @@ impl<'a> KeyChain<'a> {
             .collect()
     }
 
+    /// When a key that is made now takes over.
+    fn start(&self, now: Timestamp, activation: Activation, policy: &RotationPolicy) -> Timestamp {
+        match (self.signer(now), activation) {
+            // The very first key has nobody to wait for.
+            (None, _) => now,
+            (Some(_), Activation::AfterLeadTime) => now + policy.lead_time,
+            (Some(_), Activation::Immediately) => now + KNOWN_AFTER,
+        }
+    }
+
     fn next_key(&self, schedule: KeySchedule) -> PlannedKey {
         let last = self.keys.iter().map(|key| key.slot).max().unwrap_or(0);
         PlannedKey {
@@ -296,13 +306,6 @@ impl<'a> KeyChain<'a> {
             slot: last + 1,
             schedule,
         }
-    }
-}
-
-fn start(now: Timestamp, activation: Activation, policy: &RotationPolicy) -> Timestamp {
-    match activation {
-        Activation::AfterLeadTime => now + policy.lead_time,
-        Activation::Immediately => now,
     }
 }
 

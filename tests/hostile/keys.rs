@@ -42,11 +42,11 @@ on_every_database! {
             assert_eq!(kid(&token), old, "and signs nothing yet");
             assert_eq!(verdict(&app, &early, &token), Ok(()), "who has the older set reads it");
         }
-        // In an emergency it signs at once; what the older one has signed can still be verified.
+        // In an emergency it signs a second later; what the older one has signed can still be verified.
         let before = app.access_token(&orders).await;
         let now = Some(json!({ "now": true }));
         app.admin(&administrator, Method::POST, "/keys/rotate", now).await;
-        let after = app.access_token(&orders).await;
+        let after = app.token_of_another_key(&orders, &before).await;
         assert_ne!(kid(&after), old);
         let late = app.get("/.well-known/jwks.json").await.text;
         for token in [&before, &after] {
@@ -67,8 +67,9 @@ on_every_database! {
             let administrator = app.access_token(&admin).await;
             app.admin(&administrator, Method::POST, "/keys/import", body.clone()).await
         };
+        let before = app.access_token(&orders).await;
         assert_eq!(import(&brought).await.status, 200);
-        let stolen = app.access_token(&orders).await;
+        let stolen = app.token_of_another_key(&orders, &before).await;
         assert!(app.is_good(&api, &stolen).await);
         let administrator = app.access_token(&admin).await;
         let revoke = format!("/keys/{}/revoke", kid(&stolen));

@@ -260,6 +260,7 @@ async fn what_is_signed_with_a_stolen_key_is_refused_when_the_key_is_revoked() {
     let app = TestApp::start(&database).await;
     let orders = app.orders().await;
     let administrator = app.admin_token().await;
+    let before = app.access_token(&orders).await;
     let body = json!({ "pem": PEM, "now": true });
     let imported = app
         .admin(&administrator, Method::POST, "/keys/import", Some(body))
@@ -269,7 +270,7 @@ async fn what_is_signed_with_a_stolen_key_is_refused_when_the_key_is_revoked() {
         .unwrap()
         .to_owned();
     let api = follower(&app).await;
-    let genuine = app.access_token(&orders).await;
+    let genuine = app.token_of_another_key(&orders, &before).await;
     let forge = |claims: &Value| {
         let mut header = Header::new(Algorithm::RS256);
         header.typ = Some("at+jwt".to_owned());

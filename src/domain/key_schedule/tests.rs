@@ -157,6 +157,31 @@ fn a_rotation_by_hand_waits_for_the_lead_time_unless_it_is_an_emergency() {
 }
 
 #[test]
+fn no_replica_signs_with_a_key_that_another_does_not_publish_yet() {
+    let second = TimeDelta::seconds(1);
+    let rotate = |table: &Table, now| {
+        table
+            .chain()
+            .rotate(now, Activation::Immediately, &policy())
+    };
+    let import = |table: &Table, now| {
+        table
+            .chain()
+            .import(now, Activation::Immediately, &policy())
+    };
+    for plan in [rotate, import] {
+        let mut table = Table::default();
+        let first = plan(&table, at(0));
+        table.apply(&first, at(0));
+        assert_eq!(table.signer(at(0)), 1, "there is nobody to wait for");
+        let next = plan(&table, at(1));
+        table.apply(&next, at(1));
+        assert_eq!(table.states(at(1)), [KeyState::Active, KeyState::Next]);
+        assert_eq!(table.signer(at(1) + second), 2);
+    }
+}
+
+#[test]
 fn revoking_the_signer_puts_the_waiting_key_or_a_new_one_in_its_place_at_once() {
     let mut table = Table::default();
     table.upkeep(at(0));

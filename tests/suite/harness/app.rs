@@ -207,6 +207,16 @@ impl TestApp {
 
     /// Registers a service on the command line, beside the running service, and waits until that
     /// knows it.
+    /// A token that another key has signed than that one, once it does.
+    pub(crate) async fn token_of_another_key(&self, client: &TestClient, than: &str) -> String {
+        let header = |token: &str| token.split('.').next().map(str::to_owned);
+        wait::until("another key signs", async || {
+            let token = self.access_token(client).await;
+            (header(&token) != header(than)).then_some(token)
+        })
+        .await
+    }
+
     pub(crate) async fn client(&self, id: &str, arguments: &[&str]) -> TestClient {
         let mut all = vec!["--grant", "client_credentials"];
         all.extend(arguments);

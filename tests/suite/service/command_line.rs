@@ -93,7 +93,11 @@ on_every_database! {
         };
         assert_eq!(states(app.run(&["keys", "list", "--json"])), ["active"]);
         assert_eq!(states(app.run(&["keys", "rotate", "--json"])), ["next", "active"]);
-        assert_eq!(states(app.run(&["keys", "rotate", "--now", "--json"])), ["active", "retiring"]);
+        app.run(&["keys", "rotate", "--now", "--json"]);
+        wait::until("the key signs a second after it was published", || async {
+            (states(app.run(&["keys", "list", "--json"])) == ["active", "retiring"]).then_some(())
+        })
+        .await;
 
         let pem = include_str!("../../../src/crypto/vault/fixtures/rsa2048-pkcs8.pem");
         let mut command = app.command(&["keys", "import", "-", "--now", "--json"]);
@@ -104,7 +108,11 @@ on_every_database! {
         assert!(output.status.success());
         let keys: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         let kid = keys[0]["kid"].as_str().unwrap();
-        assert_eq!(keys[0]["state"], "active");
+        assert_eq!(keys[0]["state"], "next");
+        wait::until("the key signs a second after it was published", || async {
+            (states(app.run(&["keys", "list", "--json"]))[0] == "active").then_some(())
+        })
+        .await;
         assert_eq!(states(app.run(&["keys", "revoke", kid, "--json"])), [
             "active", "revoked", "retiring", "retiring"
         ]);

@@ -392,7 +392,11 @@ async fn changes(shared: &Mutex<Log>, after: Position) -> (u16, Option<&'static 
         None => (log.heartbeat(), log.events.len()),
     };
     // As the server does: up to the heartbeat where that is later, else all there is.
-    let up_to = if before > seq { before } else { log.events.len() };
+    let up_to = if before > seq {
+        before
+    } else {
+        log.events.len()
+    };
     let changes = Changes {
         events: log.events[seq..up_to].to_vec(),
         heartbeat,
