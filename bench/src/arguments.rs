@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Parser;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
+use crate::all;
 use crate::scenario::{Plan, SCENARIOS, Scenario};
 
 /// Measures Tokensmith and prints figures.
@@ -14,8 +15,8 @@ use crate::scenario::{Plan, SCENARIOS, Scenario};
 #[command(name = "tokensmith-bench", version)]
 pub(crate) struct Arguments {
     /// What to measure.
-    #[arg(value_parser = scenarios())]
-    pub(crate) scenario: &'static Scenario,
+    #[arg(value_name = "SCENARIO", value_parser = whats())]
+    pub(crate) what: What,
     #[command(flatten)]
     pub(crate) plan: Plan,
     /// Print one JSON object instead of a table.
@@ -24,17 +25,30 @@ pub(crate) struct Arguments {
     /// Also fail when a figure misses its bar.
     #[arg(long)]
     pub(crate) check: bool,
+    #[command(flatten)]
+    pub(crate) of_all: all::Options,
 }
 
-fn scenarios() -> impl TypedValueParser<Value = &'static Scenario> {
+/// One scenario, or every one with a report.
+#[derive(Clone, Copy)]
+pub(crate) enum What {
+    One(&'static Scenario),
+    All,
+}
+
+const ALL: &str = "all";
+
+fn whats() -> impl TypedValueParser<Value = What> {
     let names = SCENARIOS
         .iter()
         .map(|scenario| PossibleValue::new(scenario.name).help(scenario.about));
-    PossibleValuesParser::new(names).try_map(|name| {
-        SCENARIOS
-            .iter()
-            .find(|scenario| scenario.name == name)
-            .ok_or("no such scenario")
+    let all = PossibleValue::new(ALL).help("all of them on both databases, with a report");
+    PossibleValuesParser::new(names.chain([all])).try_map(|name| {
+        if name == ALL {
+            return Ok(What::All);
+        }
+        let scenario = SCENARIOS.iter().find(|scenario| scenario.name == name);
+        scenario.map(What::One).ok_or("no such scenario")
     })
 }
 
@@ -60,11 +74,13 @@ mod tests {
     fn every_scenario_is_on_the_command_line_once() {
         for scenario in SCENARIOS {
             let arguments = Arguments::try_parse_from(["bench", scenario.name]).unwrap();
-            assert_eq!(arguments.scenario.name, scenario.name);
+            assert!(matches!(arguments.what, What::One(found) if found.name == scenario.name));
             let same = SCENARIOS.iter().filter(|other| other.name == scenario.name);
             assert_eq!(same.count(), 1, "{}", scenario.name);
         }
         assert!(Arguments::try_parse_from(["bench", "nothing"]).is_err());
+        let all = Arguments::try_parse_from(["bench", "all", "--report", "x.md"]).unwrap();
+        assert!(matches!(all.what, What::All));
     }
 
     #[test]

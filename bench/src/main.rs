@@ -1,6 +1,7 @@
 //! Load generator and micro-benchmarks. Each scenario runs what it measures and its yardstick in
 //! turns, so that the noise of the machine hits both, and prints figures; see `README.md`.
 
+mod all;
 mod arguments;
 mod failure;
 mod http;
@@ -16,9 +17,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use arguments::Arguments;
+use arguments::{Arguments, What};
 use failure::{Doing, Failure, Outcome};
-use report::Report;
 
 fn main() -> ExitCode {
     let is_good = match readers::parent(std::env::args_os()) {
@@ -38,14 +38,32 @@ fn main() -> ExitCode {
 
 /// Measures and prints; answers whether the figures are good.
 fn run(arguments: &Arguments) -> Outcome<bool> {
-    let report = on_one_thread(until_told_to_stop(arguments))?;
-    let text = if arguments.json {
-        report.to_json()?
-    } else {
-        report.to_table()
+    let (text, is_good) = match arguments.what {
+        What::One(scenario) => {
+            let report = on_one_thread(until_told_to_stop(async {
+                let (plan, _server) = arguments.plan.with_database().await?;
+                (scenario.run)(&plan).await
+            }))?;
+            let text = if arguments.json {
+                report.to_json()?
+            } else {
+                report.to_table()
+            };
+            (text, report.is_good(arguments.check))
+        }
+        What::All => {
+            let all = all::run(&arguments.plan, &arguments.of_all);
+            let findings = on_one_thread(until_told_to_stop(all))?;
+            let text = if arguments.json {
+                findings.to_json()?
+            } else {
+                findings.summary()
+            };
+            (text, findings.are_good(arguments.check))
+        }
     };
     writeln!(std::io::stdout(), "{text}").doing("printing the figures")?;
-    Ok(report.is_good(arguments.check))
+    Ok(is_good)
 }
 
 /// One thread: the generator must leave the cores to the service.
@@ -57,8 +75,8 @@ fn on_one_thread<T>(work: impl Future<Output = Outcome<T>>) -> Outcome<T> {
     runtime.block_on(work)
 }
 
-/// Dropping the scenario's future stops the service that it has started.
-async fn until_told_to_stop(arguments: &Arguments) -> Outcome<Report> {
+/// Dropping the measurement stops the service that it has started.
+async fn until_told_to_stop<T>(measurement: impl Future<Output = Outcome<T>>) -> Outcome<T> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut interrupt = signal(SignalKind::interrupt()).doing("listening for signals")?;
     let mut terminate = signal(SignalKind::terminate()).doing("listening for signals")?;
@@ -69,11 +87,7 @@ async fn until_told_to_stop(arguments: &Arguments) -> Outcome<Report> {
         )
         .await;
     });
-    let scenario = std::pin::pin!(async {
-        let (plan, _server) = arguments.plan.with_database().await?;
-        (arguments.scenario.run)(&plan).await
-    });
-    match futures_util::future::select(scenario, stop).await {
+    match futures_util::future::select(std::pin::pin!(measurement), stop).await {
         futures_util::future::Either::Left((outcome, _)) => outcome,
         futures_util::future::Either::Right(_) => Err(Failure::new("told to stop")),
     }

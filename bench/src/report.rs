@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::failure::{Doing, Outcome};
+use crate::http::Slice;
 use crate::measure::{Comparison, Latencies, real};
 
 /// The figures of one scenario. A figure that the scenario does not measure is `null`.
@@ -35,6 +36,43 @@ pub(crate) struct Report {
     pub(crate) more: BTreeMap<&'static str, f64>,
     /// What the figures have to reach.
     pub(crate) bars: Vec<Bar>,
+    /// Figures at several points, for plots.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) series: Vec<Series>,
+    /// What the reader must know beside the figures, such as what could not be measured.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) remarks: Vec<String>,
+}
+
+/// How a load behaves from point to point.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Series {
+    /// What was asked for.
+    pub(crate) of: String,
+    /// What the points differ in, with its unit.
+    pub(crate) against: String,
+    pub(crate) points: Vec<Point>,
+}
+
+/// One point of a series.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Point {
+    pub(crate) at: f64,
+    pub(crate) ops_per_second: f64,
+    pub(crate) p50_ms: f64,
+    pub(crate) p99_ms: f64,
+}
+
+impl Point {
+    /// What a load did at this point.
+    pub(crate) fn of(at: f64, slice: &Slice, latencies: &Latencies) -> Self {
+        Self {
+            at: rounded(at),
+            ops_per_second: rounded(real(slice.ops) / slice.wall.as_secs_f64()),
+            p50_ms: rounded(latencies.quantile_ms(0.5)),
+            p99_ms: rounded(latencies.quantile_ms(0.99)),
+        }
+    }
 }
 
 /// A limit for one figure.
@@ -151,11 +189,26 @@ impl Report {
         for (name, value) in &self.more {
             row(name, value.to_string());
         }
+        for series in &self.series {
+            for point in &series.points {
+                let name = format!("{} at {} {}", series.of, point.at, series.against);
+                let (p50, p99) = (point.p50_ms, point.p99_ms);
+                row(
+                    &name,
+                    format!("{}/s, p50 {p50} ms, p99 {p99} ms", point.ops_per_second),
+                );
+            }
+        }
         row("errors", self.errors.to_string());
         for bar in &self.bars {
             let verdict = if bar.met { "met" } else { "MISSED" };
             let name = format!("{} {}", bar.figure, bar.limit);
             row(&name, verdict.to_owned());
+        }
+        for remark in &self.remarks {
+            table.push_str("  ");
+            table.push_str(remark);
+            table.push('\n');
         }
         table.trim_end().to_owned()
     }

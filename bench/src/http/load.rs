@@ -22,7 +22,7 @@ pub(crate) trait Client {
 
 /// Clients that ask at the same time.
 pub(crate) struct Load<C> {
-    clients: Vec<C>,
+    pub(super) clients: Vec<C>,
 }
 
 /// What happened while a load ran.
@@ -104,13 +104,29 @@ impl Load<Repeater> {
         errand: Errand,
     ) -> Outcome<Self> {
         let errand = Rc::new(errand);
-        let connections = try_join_all((0..clients).map(|_| Connection::open(address))).await?;
-        let client = |connection| Repeater {
-            connection,
-            errand: Rc::clone(&errand),
-            asked: 0,
-        };
-        Ok(Self::of(connections.into_iter().map(client).collect()))
+        Self::connect_all(address, (0..clients).map(|_| Rc::clone(&errand))).await
+    }
+
+    /// Opens a connection for a client with each of the errands.
+    pub(crate) async fn connect_each(
+        address: SocketAddr,
+        errands: impl IntoIterator<Item = Errand>,
+    ) -> Outcome<Self> {
+        Self::connect_all(address, errands.into_iter().map(Rc::new)).await
+    }
+
+    async fn connect_all(
+        address: SocketAddr,
+        errands: impl Iterator<Item = Rc<Errand>>,
+    ) -> Outcome<Self> {
+        let clients = errands.map(|errand| async move {
+            Ok(Repeater {
+                connection: Connection::open(address).await?,
+                errand,
+                asked: 0,
+            })
+        });
+        try_join_all(clients).await.map(Self::of)
     }
 }
 

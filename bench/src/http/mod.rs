@@ -3,10 +3,12 @@
 
 mod connection;
 mod load;
+mod open_loop;
 mod request;
 mod response;
 
 pub(crate) use connection::Connection;
 pub(crate) use load::{Client, Errand, Load, Repeater, Slice, is_sampled};
+pub(crate) use open_loop::Arrivals;
 pub(crate) use request::{basic, get, post_form};
 pub(crate) use response::Response;

@@ -7,6 +7,8 @@ mod latencies;
 mod monotonic;
 mod raw_rsa;
 mod slices;
+mod threads;
+mod timer;
 
 pub(crate) use comparison::{Comparison, Round};
 pub(crate) use cpu_time::{TaskTimes, of_this_thread, resident_mib};
@@ -14,6 +16,8 @@ pub(crate) use latencies::Latencies;
 pub(crate) use monotonic::Monotonic;
 pub(crate) use raw_rsa::{RawRsaSigner, raw_rsa_public_key};
 pub(crate) use slices::alternate;
+pub(crate) use threads::{Work, cores, work_on};
+pub(crate) use timer::Timer;
 
 /// A count as a floating-point number; exact below 2^53.
 #[expect(

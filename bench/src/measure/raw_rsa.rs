@@ -1,16 +1,17 @@
 //! The yardstick: RSA-2048 by aws-lc-rs and nothing else.
 
-use std::time::{Duration, Instant};
+use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
-    ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RsaKeyPair,
+    KeyPair as _, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RsaKeyPair,
     RsaPublicKeyComponents,
 };
 
-use super::{cpu_time, real};
-use crate::failure::{Doing, Failure, Outcome};
+use super::{Work, cores, work_on};
+use crate::failure::{Doing, Outcome};
 
 /// Signs with a key pair that is parsed once.
 pub(crate) struct RawRsaSigner {
@@ -41,33 +42,49 @@ impl RawRsaSigner {
     /// Signs on every core at once, as a loaded service does, for about `duration`; answers the
     /// CPU time of one signature in µs.
     pub(crate) fn sign_on_every_core(&self, message: &[u8], duration: Duration) -> Outcome<f64> {
-        let cores = std::thread::available_parallelism().doing("counting the cores")?;
-        let sums = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..cores.get())
-                .map(|_| scope.spawn(|| self.sign_for(message, duration)))
-                .collect();
-            let join = |thread: std::thread::ScopedJoinHandle<'_, Outcome<(Duration, u64)>>| {
-                let panicked = |_| Err(Failure::new("a signing thread has panicked"));
-                thread.join().unwrap_or_else(panicked)
-            };
-            threads.into_iter().map(join).collect::<Outcome<Vec<_>>>()
-        })?;
-        let time: Duration = sums.iter().map(|(time, _)| *time).sum();
-        let signatures: u64 = sums.iter().map(|(_, signatures)| *signatures).sum();
-        Ok(time.as_secs_f64() * 1e6 / real(signatures))
+        Ok(self.sign_on(cores()?, message, duration)?.cpu_us())
     }
 
-    fn sign_for(&self, message: &[u8], duration: Duration) -> Outcome<(Duration, u64)> {
-        let (start, before) = (Instant::now(), cpu_time::of_this_thread());
-        let mut signatures = 0;
-        while start.elapsed() < duration {
-            std::hint::black_box(self.sign(message)?);
-            signatures += 1;
-        }
-        Ok((
-            cpu_time::of_this_thread().saturating_sub(before),
-            signatures,
-        ))
+    /// Signs on so many threads at once.
+    pub(crate) fn sign_on(
+        &self,
+        threads: NonZeroUsize,
+        message: &[u8],
+        duration: Duration,
+    ) -> Outcome<Work> {
+        work_on(threads, duration, || {
+            Ok(|| {
+                std::hint::black_box(self.sign(message)?);
+                Ok(())
+            })
+        })
+    }
+
+    /// The other half of the yardstick: the signature of a message, to be verified.
+    pub(crate) fn verifier(&self, message: &[u8]) -> Outcome<RawRsaVerifier> {
+        let public = self.pair.public_key();
+        let n = public.modulus().big_endian_without_leading_zero();
+        let e = public.exponent().big_endian_without_leading_zero();
+        Ok(RawRsaVerifier {
+            key: raw_rsa_public_key(n, e)?,
+            message: message.to_vec(),
+            signature: self.sign(message)?,
+        })
+    }
+}
+
+/// Verifies one signature again and again, with a public key that is parsed once.
+pub(crate) struct RawRsaVerifier {
+    key: ParsedPublicKey,
+    message: Vec<u8>,
+    signature: [u8; 256],
+}
+
+impl RawRsaVerifier {
+    /// Verifies on so many threads at once.
+    pub(crate) fn verify_on(&self, threads: NonZeroUsize, duration: Duration) -> Outcome<Work> {
+        let verify = || self.key.verify_sig(&self.message, &self.signature);
+        work_on(threads, duration, || Ok(|| verify().doing("verifying")))
     }
 }
 
@@ -80,21 +97,16 @@ pub(crate) fn raw_rsa_public_key(n: &[u8], e: &[u8]) -> Outcome<ParsedPublicKey>
 
 #[cfg(test)]
 mod tests {
-    use aws_lc_rs::signature::KeyPair as _;
-
     use super::*;
 
     #[test]
-    fn the_yardstick_makes_real_signatures() {
+    fn the_yardstick_makes_real_signatures_and_verifies_them() {
         let signer = RawRsaSigner::new().unwrap();
-        let signature = signer.sign(b"message").unwrap();
-        let public = signer.pair.public_key();
-        let n = public.modulus().big_endian_without_leading_zero();
-        let e = public.exponent().big_endian_without_leading_zero();
-        let key = raw_rsa_public_key(n, e).unwrap();
-        assert!(key.verify_sig(b"message", &signature).is_ok());
-        assert!(key.verify_sig(b"another", &signature).is_err());
-        let microseconds = signer.sign_on_every_core(b"message", Duration::from_millis(5));
-        assert!(microseconds.unwrap() > 0.0);
+        let mut verifier = signer.verifier(b"message").unwrap();
+        let (one, moment) = (NonZeroUsize::MIN, Duration::from_millis(5));
+        assert!(verifier.verify_on(one, moment).unwrap().cpu_us() > 0.0);
+        verifier.message = b"another".to_vec();
+        assert!(verifier.verify_on(one, moment).is_err());
+        assert!(signer.sign_on_every_core(b"message", moment).unwrap() > 0.0);
     }
 }

@@ -3,17 +3,13 @@
 use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, QueryBuilder, SqliteConnection};
-use tokensmith::domain::session_policy::SessionPolicy;
 use tokensmith::store::DatabaseLocation;
 use tokensmith_verify::revocation::LIST_SIZE;
 
 use super::accounts::Account;
-use super::made_up::{MadeUpPerson, MadeUpSession, MadeUpSessions, Random};
+use super::filling::{self, ROWS, STATEMENTS};
+use super::made_up::{MadeUpSessions, Random};
 use crate::failure::{Doing, Outcome};
-use crate::service::{AUDIENCE, PHONE, PHONE_SCOPE};
-
-/// Rows that one statement inserts; SQLite takes at most 32,766 parameters.
-const ROWS: usize = 1_000;
 
 /// A connection to either database.
 pub(crate) enum Database {
@@ -52,16 +48,38 @@ impl Database {
         .doing("making accounts")
     }
 
+    /// Fills a database that nobody else has open: people and sessions, without waiting for the disk
+    /// before the end. Answers the bytes of the sessions and their indexes.
+    pub(crate) async fn fill(&mut self, made_up: &MadeUpSessions) -> Outcome<u64> {
+        self.script(filling::SQLITE_ALONE, filling::POSTGRES_ALONE)
+            .await?;
+        self.insert_people(made_up).await?;
+        let without = self.size().await?;
+        self.insert_sessions(made_up).await?;
+        let with = self.size().await?;
+        self.script(filling::SQLITE_AS_USUAL, filling::POSTGRES_AS_USUAL)
+            .await?;
+        Ok(with.saturating_sub(without))
+    }
+
     /// Writes the people of the sessions.
     pub(crate) async fn insert_people(&mut self, made_up: &MadeUpSessions) -> Outcome<()> {
         let numbers: Vec<u32> = (0..made_up.people()).collect();
-        for page in numbers.chunks(ROWS) {
-            let people: Vec<_> = page.iter().map(|number| made_up.person(*number)).collect();
-            match self {
-                Self::Sqlite(connection, _) => sqlite::insert_people(connection, people).await,
-                Self::Postgres(connection) => postgres::insert_people(connection, people).await,
+        for transaction in numbers.chunks(STATEMENTS * ROWS) {
+            self.script("BEGIN", "BEGIN").await?;
+            for page in transaction.chunks(ROWS) {
+                let people = page.iter().map(|number| made_up.person(*number)).collect();
+                match self {
+                    Self::Sqlite(connection, _) => {
+                        filling::sqlite::insert_people(connection, people).await
+                    }
+                    Self::Postgres(connection) => {
+                        filling::postgres::insert_people(connection, people).await
+                    }
+                }
+                .doing("making up people")?;
             }
-            .doing("making up people")?;
+            self.script("COMMIT", "COMMIT").await?;
         }
         Ok(())
     }
@@ -71,17 +89,38 @@ impl Database {
         let first_list = self.open_lists(made_up.count().div_ceil(LIST_SIZE)).await?;
         let first_index = i64::from(first_list) * i64::from(LIST_SIZE);
         let numbers: Vec<u32> = (0..made_up.count()).collect();
-        for page in numbers.chunks(ROWS) {
-            let sessions = page.iter();
-            let sessions = sessions.map(|number| made_up.session(*number, first_index));
-            let sessions = sessions.collect();
-            match self {
-                Self::Sqlite(connection, _) => sqlite::insert_sessions(connection, sessions).await,
-                Self::Postgres(connection) => postgres::insert_sessions(connection, sessions).await,
+        for transaction in numbers.chunks(STATEMENTS * ROWS) {
+            self.script("BEGIN", "BEGIN").await?;
+            for page in transaction.chunks(ROWS) {
+                let sessions = page.iter();
+                let sessions = sessions.map(|number| made_up.session(*number, first_index));
+                let sessions = sessions.collect();
+                match self {
+                    Self::Sqlite(connection, _) => {
+                        filling::sqlite::insert_sessions(connection, sessions).await
+                    }
+                    Self::Postgres(connection) => {
+                        filling::postgres::insert_sessions(connection, sessions).await
+                    }
+                }
+                .doing("making up sessions")?;
             }
-            .doing("making up sessions")?;
+            self.script("COMMIT", "COMMIT").await?;
         }
         Ok(())
+    }
+
+    /// Runs statements of which nobody wants an answer.
+    async fn script(&mut self, sqlite: &'static str, postgres: &'static str) -> Outcome<()> {
+        match self {
+            Self::Sqlite(connection, _) => {
+                sqlx::raw_sql(sqlite).execute(connection).await.map(drop)
+            }
+            Self::Postgres(connection) => {
+                sqlx::raw_sql(postgres).execute(connection).await.map(drop)
+            }
+        }
+        .doing("preparing the database")
     }
 
     /// Opens status lists that nobody else gets an index of, and answers the number of the first. No
@@ -187,6 +226,13 @@ impl Database {
     }
 }
 
+/// The version of SQLite that the service and this program have built in.
+pub(crate) async fn sqlite_version() -> Option<String> {
+    let mut memory = SqliteConnection::connect("sqlite::memory:").await.ok()?;
+    let version = sqlx::query_scalar("SELECT sqlite_version()");
+    version.fetch_one(&mut memory).await.ok()
+}
+
 /// The two drivers have the same shape but no common type, hence the macro.
 macro_rules! insertions {
     ($module:ident, $database:ty, $connection:ty) => {
@@ -210,60 +256,11 @@ macro_rules! insertions {
                         .push_bind(account.created_at_ms);
                 });
                 insert.build().execute(&mut *connection).await?;
-                let mut insert = QueryBuilder::<$database>::new(
-                    "INSERT INTO user_identifiers (key, user_id) ",
-                );
+                let mut insert =
+                    QueryBuilder::<$database>::new("INSERT INTO user_identifiers (key, user_id) ");
                 insert.push_values(accounts, |mut row, account| {
                     row.push_bind(account.username.clone())
                         .push_bind(account.id.to_vec());
-                });
-                insert.build().execute(connection).await.map(drop)
-            }
-
-            pub(super) async fn insert_people(
-                connection: &mut $connection,
-                people: Vec<MadeUpPerson>,
-            ) -> Result<(), sqlx::Error> {
-                let mut insert = QueryBuilder::<$database>::new(
-                    "INSERT INTO users (id, username, profile, created_at) ",
-                );
-                insert.push_values(people, |mut row, person| {
-                    row.push_bind(person.id.to_vec())
-                        .push_bind(person.username)
-                        .push_bind("{}")
-                        .push_bind(person.created_at_ms);
-                });
-                insert.build().execute(connection).await.map(drop)
-            }
-
-            pub(super) async fn insert_sessions(
-                connection: &mut $connection,
-                sessions: Vec<MadeUpSession>,
-            ) -> Result<(), sqlx::Error> {
-                let policy = SessionPolicy::default();
-                let mut insert = QueryBuilder::<$database>::new(
-                    "INSERT INTO sessions (id, user_id, client_id, secret, generation, \
-                     rotated_at, idle_expires_at, expires_at, created_at, auth_time, amr, scope, \
-                     audience, device, address, status_index) ",
-                );
-                insert.push_values(sessions, |mut row, session| {
-                    let began_at = session.began_at_ms;
-                    row.push_bind(session.id.to_vec())
-                        .push_bind(session.user_id.to_vec())
-                        .push_bind(PHONE)
-                        .push_bind(session.secret.to_vec())
-                        .push_bind(1_i64)
-                        .push_bind(began_at)
-                        .push_bind(began_at + policy.idle_lifetime.num_milliseconds())
-                        .push_bind(began_at + policy.lifetime.num_milliseconds())
-                        .push_bind(began_at)
-                        .push_bind(began_at)
-                        .push_bind("pwd")
-                        .push_bind(PHONE_SCOPE)
-                        .push_bind(AUDIENCE)
-                        .push_bind("Chrome on Android")
-                        .push_bind(session.address)
-                        .push_bind(session.status_index);
                 });
                 insert.build().execute(connection).await.map(drop)
             }

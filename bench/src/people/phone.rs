@@ -10,7 +10,7 @@ use serde::Deserialize;
 use tokensmith::domain::rotation::Generation;
 
 use super::made_up::Random;
-use super::{PASSWORD, Sessions, username};
+use super::{PASSWORD, Sessions, login, username};
 use crate::failure::{Doing, Failure, Outcome};
 use crate::http::{self, Client, Connection, is_sampled};
 use crate::service::{PHONE, PHONE_SCOPE};
@@ -30,10 +30,6 @@ pub(crate) struct Tokens {
 
 /// Logs a person in: the challenge endpoint, then the token endpoint.
 pub(crate) async fn log_in(address: SocketAddr, person: usize) -> Outcome<Tokens> {
-    #[derive(Deserialize)]
-    struct Answer {
-        authorization_code: String,
-    }
     let mut connection = Connection::open(address).await?;
     let request = challenge(address, person, PASSWORD);
     let answer = connection.exchange(&request).await?;
@@ -41,20 +37,23 @@ pub(crate) async fn log_in(address: SocketAddr, person: usize) -> Outcome<Tokens
         let body = String::from_utf8_lossy(body).into_owned();
         Failure::new(format!("logging in: status {status}: {body}"))
     };
-    if answer.status != 200 {
+    let Some(code) = login::code_of(answer.body).filter(|_| answer.status == 200) else {
         return Err(refused(answer.status, answer.body));
-    }
-    let answer: Answer = serde_json::from_slice(answer.body).doing("reading a code")?;
-    let code = answer.authorization_code;
-    let form = format!(
-        "grant_type=authorization_code&client_id={PHONE}&code={code}&code_verifier={CODE_VERIFIER}"
-    );
-    let request = http::post_form(address, TOKEN_PATH, &[("user-agent", USER_AGENT)], &form);
+    };
+    let request = redemption(address, &code);
     let answer = connection.exchange(&request).await?;
     if answer.status != 200 {
         return Err(refused(answer.status, answer.body));
     }
     serde_json::from_slice(answer.body).doing("reading tokens")
+}
+
+/// A request for the tokens of a login (RFC 6749 §4.1.3).
+pub(super) fn redemption(address: SocketAddr, code: &str) -> Vec<u8> {
+    let form = format!(
+        "grant_type=authorization_code&client_id={PHONE}&code={code}&code_verifier={CODE_VERIFIER}"
+    );
+    http::post_form(address, TOKEN_PATH, &[("user-agent", USER_AGENT)], &form)
 }
 
 pub(super) const TOKEN_PATH: &str = "/oauth/token";

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use tokensmith::clock::SystemClock;
 use tokensmith::crypto::{MasterKeyedTokens, SystemEntropy};
-use tokensmith::domain::ports::{Clock, SessionTokens};
+use tokensmith::domain::ports::{Clock, ReferenceToken, SessionTokens};
 use tokensmith::domain::rotation::Generation;
 
 use super::phone::{TOKEN_PATH, Tokens};
 use super::{Database, MadeUpSessions};
 use crate::failure::{Doing, Failure, Outcome};
 use crate::http::{self, Connection};
+use crate::measure::real;
 use crate::service::{Installation, PHONE};
 
 /// Sessions that were made up, each as it is when it begins. Nobody has logged in: the tokens are made
@@ -19,6 +20,8 @@ use crate::service::{Installation, PHONE};
 pub(crate) struct Sessions {
     made_up: MadeUpSessions,
     tokens: MasterKeyedTokens,
+    /// Of the database, with indexes.
+    bytes: u64,
 }
 
 impl Sessions {
@@ -27,19 +30,26 @@ impl Sessions {
         installation.register_phone()?;
         let made_up = MadeUpSessions::new(SystemClock.now(), count);
         let mut database = Database::connect(&installation.database()?).await?;
-        database.insert_people(&made_up).await?;
-        database.insert_sessions(&made_up).await?;
+        let bytes = database.fill(&made_up).await?;
         database.age_clients().await?;
         database.analyze().await?;
-        database.size().await?;
         let master = installation.master_key()?;
         let tokens = MasterKeyedTokens::new(&master, Arc::new(SystemEntropy::default()));
         let tokens = tokens.doing("deriving the keys of tokens")?;
-        Ok(Self { made_up, tokens })
+        Ok(Self {
+            made_up,
+            tokens,
+            bytes,
+        })
     }
 
     pub(crate) fn count(&self) -> u32 {
         self.made_up.count()
+    }
+
+    /// Bytes of the database for one session, as it is when it begins.
+    pub(crate) fn bytes_each(&self) -> f64 {
+        real(self.bytes) / f64::from(self.made_up.count())
     }
 
     /// A refresh token of the n-th session.
@@ -47,6 +57,20 @@ impl Sessions {
         let (id, secret) = (self.made_up.id(number), MadeUpSessions::secret(number));
         let token = self.tokens.refresh_token(id, generation, &secret);
         token.as_str().to_owned()
+    }
+
+    /// An access token of the n-th session as a reference, for five minutes from now.
+    pub(crate) fn reference_token(&self, number: u32) -> String {
+        let now = SystemClock.now();
+        let token = ReferenceToken {
+            session: self.made_up.id(number),
+            issued_at: now,
+            expires_at: now + std::time::Duration::from_mins(5),
+            scope: None,
+            audience: None,
+        };
+        self.tokens
+            .reference_token(&token, &MadeUpSessions::secret(number))
     }
 
     /// An access token of the n-th session, which must not have been refreshed before.

@@ -81,6 +81,15 @@ async fn run(plan: &Plan) -> Outcome<Report> {
     Ok(report)
 }
 
+/// What sessions take that nobody has refreshed yet. It has no bar: each grows when it is refreshed.
+pub(super) fn of_new(sessions: u32, bytes_each: f64) -> Report {
+    let mut report = Report::new(SCENARIO.name);
+    report.ops = sessions.into();
+    report.figure("sessions", f64::from(sessions));
+    report.figure("bytes_per_new_session", bytes_each);
+    report
+}
+
 /// Refreshes every session once, in an order that has nothing to do with that of the logins.
 async fn refresh_each(
     store: &dyn Store,

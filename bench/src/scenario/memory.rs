@@ -2,24 +2,36 @@
 
 use std::time::Duration;
 
-use super::{Plan, Scenario, USUAL_CLIENTS, token};
+use super::at_scale::Site;
+use super::{Plan, Scenario, USUAL_CLIENTS, refresh, token};
 use crate::failure::Outcome;
 use crate::measure::{Latencies, resident_mib};
 use crate::report::{Limit, Report};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "memory",
-    about: "memory of the service when idle and after a load, and the size of its executable",
+    about: "memory of the service when idle and after a load, and the size of its executable; with \
+            --sessions, after refreshes by chance of so many",
     run: |plan| Box::pin(run(plan)),
 };
 
 const MOST_IDLE_MIB: f64 = 25.0;
 const MOST_BINARY_MIB: f64 = 25.0;
+/// With very many sessions in the database.
+pub(super) const MOST_AT_SCALE_MIB: f64 = 80.0;
 
 /// Background tasks have run several times by then.
-const IDLE_FOR: Duration = Duration::from_secs(2);
+pub(super) const IDLE_FOR: Duration = Duration::from_secs(2);
 
 async fn run(plan: &Plan) -> Outcome<Report> {
+    if let Some(sessions) = plan.sessions {
+        let phones = plan.clients(refresh::USUAL_PHONES);
+        let mut site = Site::start(plan, sessions, phones).await?;
+        site.refresh(plan.duration).await?;
+        let report = site.memory().await?;
+        site.stop().await?;
+        return Ok(report);
+    }
     let installation = plan.install()?;
     let mut service = installation.launch()?;
     service.ready().await?;

@@ -1,13 +1,18 @@
 //! What can be measured, one file each.
 
+mod at_scale;
+mod commits;
+mod curve;
 mod follower;
 mod footprint;
 mod in_process;
+mod introspect;
 mod jwks;
+mod limits;
+mod login;
 mod login_flood;
 mod memory;
 mod refresh;
-mod refresh_at_scale;
 mod reject;
 mod revoke;
 mod revoke_rate;
@@ -19,6 +24,9 @@ mod token;
 mod under_load;
 mod verify;
 mod verify_cached;
+
+pub(crate) use at_scale::run as refresh_at_scale;
+pub(crate) use curve::{AGAINST_CLIENTS, AGAINST_RATE};
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -38,8 +46,11 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     reject::SCENARIO,
     token::SCENARIO,
     refresh::SCENARIO,
+    login::SCENARIO,
     login_flood::SCENARIO,
+    introspect::SCENARIO,
     jwks::SCENARIO,
+    curve::SCENARIO,
     start::SCENARIO,
     memory::SCENARIO,
     footprint::SCENARIO,
@@ -47,6 +58,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     revoke_rate::SCENARIO,
     status_list::SCENARIO,
     siege::SCENARIO,
+    limits::SCENARIO,
 ];
 
 /// How many clients load the service, where nothing speaks for another number.
@@ -108,14 +120,38 @@ pub(crate) struct Plan {
 
 /// A kind of database.
 #[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-enum DatabaseKind {
+pub(crate) enum DatabaseKind {
     /// A file in a temporary directory.
     Sqlite,
     /// A server of our own.
     Postgres,
 }
 
+impl DatabaseKind {
+    /// As on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
+        }
+    }
+}
+
 impl Plan {
+    /// Whether somebody has named a database to be used.
+    pub(crate) fn has_database(&self) -> bool {
+        self.database_url.is_some()
+    }
+
+    /// The same way of measuring, on another database and with another number of sessions.
+    pub(crate) fn on(&self, database: DatabaseKind, sessions: Option<u32>) -> Self {
+        Self {
+            sessions,
+            database,
+            ..self.clone()
+        }
+    }
+
     /// How many clients load the service.
     fn clients(&self, usual: u16) -> u16 {
         self.clients.unwrap_or(usual)

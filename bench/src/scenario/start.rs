@@ -13,7 +13,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     run: |plan| Box::pin(run(plan)),
 };
 
-const MOST_MS: f64 = 150.0;
+const MOST_MS: f64 = 100.0;
 const FEWEST_ROUNDS: u64 = 5;
 
 async fn run(plan: &Plan) -> Outcome<Report> {

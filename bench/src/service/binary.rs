@@ -47,7 +47,7 @@ impl Binary {
 }
 
 /// `beside` is `TARGET/release` or `TARGET/debug`; cargo marks its target directories.
-fn cargo_target_directory(beside: &Path) -> Option<&Path> {
+pub(crate) fn cargo_target_directory(beside: &Path) -> Option<&Path> {
     let profile = beside.file_name()?;
     let target = beside.parent()?;
     let is_profile = profile == "release" || profile == "debug";

@@ -36,9 +36,16 @@ pub(crate) struct Installation {
 
 /// A client of the installation. Its secret dies with the directory, so it needs no protection.
 #[derive(Deserialize)]
-struct Client {
+pub(crate) struct Client {
     client_id: String,
     client_secret: String,
+}
+
+impl Client {
+    /// Id and secret.
+    pub(crate) fn credentials(&self) -> (&str, &str) {
+        (&self.client_id, &self.client_secret)
+    }
 }
 
 impl Installation {
@@ -105,7 +112,7 @@ impl Installation {
 
     /// Id and secret of the registered client.
     pub(crate) fn credentials(&self) -> (&str, &str) {
-        (&self.client.client_id, &self.client.client_secret)
+        self.client.credentials()
     }
 
     /// The issuer of the service's tokens.
@@ -146,6 +153,13 @@ impl Installation {
         arguments.extend(grants.iter().chain(&redirect_uri));
         arguments.extend(["--scope", PHONE_SCOPE, "--audience", AUDIENCE]);
         self.register(&arguments).map(drop)
+    }
+
+    /// Registers an API that may ask about the tokens that are for it.
+    pub(crate) fn register_api(&self) -> Outcome<Client> {
+        let arguments = ["--id", "api", "--grant", "client_credentials"];
+        let client = self.register(&[&arguments[..], &["--resource-server", AUDIENCE]].concat())?;
+        serde_json::from_slice(&client).doing("reading the registered client")
     }
 
     fn log(&self, of: SocketAddr) -> PathBuf {

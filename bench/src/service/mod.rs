@@ -7,9 +7,9 @@ mod postgres;
 mod process;
 mod relay;
 
-pub(crate) use binary::Binary;
+pub(crate) use binary::{Binary, cargo_target_directory};
 pub(crate) use counters::Counters;
 pub(crate) use installation::{AUDIENCE, Installation, PHONE, PHONE_SCOPE, SCOPE};
-pub(crate) use postgres::Postgres;
+pub(crate) use postgres::{Postgres, postgres_program};
 pub(crate) use process::Service;
 pub(crate) use relay::Relay;

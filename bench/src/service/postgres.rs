@@ -122,8 +122,7 @@ impl Account {
     }
 
     fn command(&self, program: &str) -> Command {
-        let path = newest_of_debian().map(|programs| programs.join(program));
-        let mut command = Command::new(path.unwrap_or_else(|| program.into()));
+        let mut command = Command::new(postgres_program(program));
         if let Some((user, group)) = self.0 {
             command.uid(user).gid(group).current_dir("/");
         }
@@ -139,6 +138,12 @@ fn parse_passwd(accounts: &str, name: &str) -> Option<(u32, u32)> {
         .find_map(|mut fields| (fields.next()? == name).then_some(fields))?;
     let (_password, user, group) = (fields.next()?, fields.next()?, fields.next()?);
     Some((user.parse().ok()?, group.parse().ok()?))
+}
+
+/// Where a program of PostgreSQL is.
+pub(crate) fn postgres_program(name: &str) -> PathBuf {
+    let path = newest_of_debian().map(|programs| programs.join(name));
+    path.unwrap_or_else(|| name.into())
 }
 
 /// Debian keeps the programs of each version apart; elsewhere they are in the search path.
