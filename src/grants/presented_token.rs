@@ -238,6 +238,39 @@ impl TokenService {
             .filter(|client| client.disabled_at.is_none())
     }
 
+    /// The live session behind an access token that a cut-off has made useless, to be revoked: when a client
+    /// was disabled and is enabled again, its tokens from before are dead and its sessions go on.
+    pub(super) async fn session_of_cut_off_token(
+        &self,
+        text: &str,
+        now: Timestamp,
+    ) -> Result<Option<Box<Session>>, StoreError> {
+        if let Some(unverified) = self.accounts.tokens.read_reference_token(text) {
+            let session = self.live_session(unverified.token.session, now).await?;
+            let is_good = |session: &Session| {
+                let secret = &session.terms.secret;
+                let tokens = &self.accounts.tokens;
+                tokens.reference_token_is_good(&unverified, secret)
+                    && now < unverified.token.expires_at
+            };
+            return Ok(session.filter(|session| is_good(session)));
+        }
+        let claims = self.reader.read_access_token(text, now).ok();
+        let claims = claims.filter(|claims| self.is_taken_back(claims));
+        let Some(id) = claims
+            .as_ref()
+            .and_then(|claims| claims.sid.as_ref()?.parse().ok())
+        else {
+            return Ok(None);
+        };
+        let session = self.live_session(id, now).await?;
+        let is_its_own = |session: &Session, claims: &Claims<_>| {
+            session.terms.client_id.as_str() == claims.client_id
+                && session.terms.user_id.to_string() == claims.sub
+        };
+        Ok(session.filter(|session| claims.is_some_and(|claims| is_its_own(session, &claims))))
+    }
+
     /// The session behind a refresh token with a good MAC, live or not, of whatever generation: to
     /// be revoked, a token need not be the current one.
     pub(super) async fn session_of_refresh_token(

@@ -28,6 +28,9 @@ impl TokenService {
         if let Some((session, _)) = self.session_of_refresh_token(token).await? {
             return self.end_revoked(client, &session, &origin, now).await;
         }
+        if let Some(session) = self.session_of_cut_off_token(token, now).await? {
+            return self.end_revoked(client, &session, &origin, now).await;
+        }
         match self.find_token(token, now).await? {
             None => {
                 let record = self
