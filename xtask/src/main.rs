@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, reason = "a chore says what it does")]
 #![expect(clippy::print_stderr, reason = "and what went wrong")]
 
+mod chaos;
 mod fuzz;
 mod sbom;
 mod upgrade;
@@ -21,6 +22,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Chore {
+    Chaos(chaos::ChaosArguments),
     Fuzz(fuzz::FuzzArguments),
     Sbom(sbom::SbomArguments),
     Upgrade(upgrade::UpgradeArguments),
@@ -28,6 +30,9 @@ enum Chore {
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().chore {
+        Chore::Chaos(arguments) => {
+            chaos::run(&arguments, &root()).map_err(|error| error.to_string())
+        }
         Chore::Fuzz(arguments) => fuzz::run(&arguments, &root()).map_err(|error| error.to_string()),
         Chore::Sbom(arguments) => sbom::run(&arguments, &root()).map_err(|error| error.to_string()),
         Chore::Upgrade(arguments) => {
