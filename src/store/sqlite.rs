@@ -26,11 +26,12 @@ use crate::telemetry::metrics::StoreMetrics;
 
 /// How long a statement waits for another process (the command line beside a running server).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// Pages that the writer keeps, in negative KiB: with the 2 MiB of SQLite's default, a million
-/// sessions are read from the file again and again. Taken as they are used.
-const WRITER_CACHE: &str = "-65536";
-/// The same for each reader.
-const READER_CACHE: &str = "-8192";
+/// Pages that the writer keeps, in negative KiB: the upper levels of the trees, and what is written again and
+/// again. Taken as they are used. Beyond that the cache of the operating system does as well: of ten million
+/// sessions that come back by chance, no cache that fits into a process holds the next one.
+const WRITER_CACHE: &str = "-16384";
+/// The same for each reader; there are ten.
+const READER_CACHE: &str = "-2048";
 /// How many transitions may wait for the writer.
 const QUEUE: usize = 1024;
 /// How many transitions one commit takes along.
