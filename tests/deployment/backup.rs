@@ -1,6 +1,7 @@
 //! The drill of `docs/guides/operating.md#backup`: its commands as they stand there, on both databases, with
 //! a client at work.
 
+use std::os::unix::fs::MetadataExt;
 use std::process::Command;
 
 use sqlx::{Connection, PgConnection, Row};
@@ -174,6 +175,12 @@ impl Drill {
             rounds += 1;
         }
         succeeded(&command, &backup.await.unwrap());
+        let backup = if self.is_sqlite() {
+            "backup.db"
+        } else {
+            "backup.dump"
+        };
+        self.is_private(backup);
 
         for _ in 0..5 {
             busy = Tokens::of(&app.refresh(&phone, &busy.refresh_token, &[]).await);
@@ -209,9 +216,10 @@ impl Drill {
         if self.is_sqlite() {
             let file = self.database.home.path().join("test.db");
             std::fs::write(file, "no database any more").unwrap();
-            for line in ["rm -f data/tokensmith.db", "cp backup.db"] {
+            for line in ["rm -f data/tokensmith.db", "install -m 600"] {
                 self.run_line(line);
             }
+            self.is_private("test.db");
         } else {
             self.database
                 .execute("DROP TABLE sessions, users, installation")
@@ -219,6 +227,14 @@ impl Drill {
             self.run_line("pg_restore");
             self.wait_until_nobody_is_there().await;
         }
+    }
+
+    /// Nobody but the owner of the directory may read the file.
+    fn is_private(&self, name: &str) {
+        let directory = std::fs::metadata(self.database.home.path()).unwrap();
+        let file = std::fs::metadata(self.database.home.path().join(name)).unwrap();
+        assert_eq!(file.mode() & 0o777, 0o600, "{name}");
+        assert_eq!((file.uid(), file.gid()), (directory.uid(), directory.gid()));
     }
 
     /// Replicas that were there when the backup was taken count as there for six seconds more. Nobody
@@ -265,7 +281,8 @@ impl Drill {
         let blocks = section.split("```console\n").skip(1);
         let mut lines = blocks.flat_map(|block| block.split("```").next().unwrap().lines());
         let line = lines.find(|line| line.contains(part)).unwrap();
-        line.trim().replace("data/tokensmith.db", "test.db")
+        let line = line.trim().replace("data/tokensmith.db", "test.db");
+        line.replace(" data)", " .)")
     }
 
     fn shell(&self, command: &str) -> Command {
