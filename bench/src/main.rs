@@ -7,6 +7,7 @@ mod failure;
 mod http;
 mod measure;
 mod people;
+mod progress;
 mod readers;
 mod report;
 mod scenario;
@@ -15,15 +16,13 @@ mod service;
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use arguments::{Arguments, What};
 use failure::{Doing, Failure, Outcome};
 
 fn main() -> ExitCode {
     let is_good = match readers::parent(std::env::args_os()) {
         Some(parent) => on_one_thread(readers::serve(parent)).map(|()| true),
-        None => run(&Arguments::parse()),
+        None => run(&Arguments::read()),
     };
     match is_good {
         Ok(true) => ExitCode::SUCCESS,

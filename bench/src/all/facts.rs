@@ -5,19 +5,25 @@ use std::process::{Command, Stdio};
 
 use tokensmith::domain::Timestamp;
 
+use super::origin::{Origin, Program};
 use crate::people::sqlite_version;
+use crate::scenario::Settings;
 use crate::service::postgres_program;
 
 /// Facts for the head of the report, each with its name.
 pub(super) struct Facts {
-    /// Of the source; with a remark where that has changed since.
-    pub(super) commit: String,
+    /// Of what is measured in this run.
+    pub(super) origin: Origin,
     pub(super) rows: Vec<(&'static str, String)>,
 }
 
 impl Facts {
     /// What cannot be found out is said to be unknown.
-    pub(super) async fn of_this_machine(now: Timestamp) -> Self {
+    pub(super) async fn of_this_machine(
+        now: Timestamp,
+        program: Program,
+        settings: Settings,
+    ) -> Self {
         let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
         let known = |fact: Option<String>| fact.unwrap_or_else(|| "unknown".to_owned());
         let commit = known(commit());
@@ -28,6 +34,7 @@ impl Facts {
         let rows = vec![
             ("date", now.format("%Y-%m-%d %H:%M UTC").to_string()),
             ("commit", commit.clone()),
+            ("program", program.description()),
             (
                 "processor",
                 known(field(&read("/proc/cpuinfo"), "model name")),
@@ -51,7 +58,12 @@ impl Facts {
             ("SQLite", known(sqlite_version().await)),
             ("sqlite3 shell", known(said_by(Path::new("sqlite3")))),
         ];
-        Self { commit, rows }
+        let origin = Origin {
+            commit,
+            program,
+            settings,
+        };
+        Self { origin, rows }
     }
 }
 
@@ -64,9 +76,24 @@ fn commit() -> Option<String> {
         output_of(&mut command)
     };
     let hash = first_line(&git(&["rev-parse", "--short=12", "HEAD"])?)?;
-    let is_changed = git(&["status", "--porcelain"])?.lines().next().is_some();
-    let remark = if is_changed { " and changes" } else { "" };
+    let status = git(&["status", "--porcelain", "--untracked-files=all"])?;
+    let remark = if has_changes(&status) {
+        " and changes"
+    } else {
+        ""
+    };
     Some(format!("{hash}{remark}"))
+}
+
+/// Whether something has changed that programs are made of. Text is not; above all not the report
+/// that was written a minute ago.
+fn has_changes(status: &str) -> bool {
+    let is_text = |line: &str| {
+        let path = Path::new(line);
+        let ending = path.extension().unwrap_or_default();
+        (ending == "md" || ending == "svg") && !line.contains(" -> ")
+    };
+    !status.lines().all(is_text)
 }
 
 /// The version, as the program says it.
@@ -130,6 +157,16 @@ mod tests {
         assert_eq!(of("/tmp/x").as_deref(), Some("tmpfs on tmpfs"));
         assert_eq!(of("/home").as_deref(), Some("ext4 on /dev/sda1"));
         assert_eq!(file_system("", Path::new("/")), None);
+    }
+
+    #[test]
+    fn a_report_that_was_just_written_is_no_change() {
+        assert!(!has_changes(""));
+        let report = " M docs/benchmarks.md\n?? docs/benchmarks/latency-against-rate.svg\n";
+        assert!(!has_changes(report));
+        for change in [" M src/main.rs\n", "R  src/main.rs -> main.md\n"] {
+            assert!(has_changes(&format!("{report}{change}")), "{change}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokensmith::domain::Timestamp;
 
+use super::origin::Origin;
 use super::steps::Step;
 use crate::failure::{Doing, Outcome};
 use crate::report::{Report, Series};
@@ -14,8 +15,10 @@ use crate::report::{Report, Series};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Finding {
     pub(super) step: String,
-    /// Of the source that was measured.
-    pub(super) commit: String,
+    pub(super) scenario: String,
+    #[serde(flatten)]
+    pub(super) origin: Origin,
+    /// In UTC.
     pub(super) at: String,
     pub(super) took_seconds: u64,
     pub(super) database: String,
@@ -50,12 +53,12 @@ pub(super) struct ReportedBar {
 }
 
 impl Finding {
+    /// Of a step that has ended at that instant and has taken so long.
     pub(super) fn new(
         step: &Step,
         reports: &[Report],
-        commit: &str,
-        at: Timestamp,
-        took: Duration,
+        origin: &Origin,
+        (at, took): (Timestamp, Duration),
     ) -> Outcome<Self> {
         let reports = reports.iter().map(|report| {
             let json = report.to_json()?;
@@ -63,7 +66,8 @@ impl Finding {
         });
         Ok(Self {
             step: step.name(),
-            commit: commit.to_owned(),
+            scenario: step.scenario.to_owned(),
+            origin: origin.clone(),
             at: at.format("%Y-%m-%d %H:%M").to_string(),
             took_seconds: took.as_secs(),
             database: step.database.name().to_owned(),

@@ -5,9 +5,11 @@ mod facts;
 mod figures;
 mod findings;
 mod notes;
+mod origin;
 mod plots;
 mod progress;
 mod steps;
+mod store;
 
 use std::path::{Path, PathBuf};
 
@@ -16,11 +18,12 @@ use tokensmith::domain::ports::Clock;
 
 use crate::failure::{Doing, Failure, Outcome};
 use crate::scenario::{Plan, SCENARIOS};
-use crate::service::cargo_target_directory;
 use facts::Facts;
-use findings::{Finding, Findings};
+use findings::Findings;
+use origin::Program;
 use progress::Progress;
-use steps::{Step, steps};
+use steps::steps;
+use store::Store;
 
 /// What only `all` takes.
 #[derive(clap::Args, Clone, Debug)]
@@ -37,7 +40,8 @@ pub(crate) struct Options {
     #[arg(long, value_name = "SCENARIO", value_parser = clap::builder::PossibleValuesParser::new(
           SCENARIOS.iter().map(|scenario| scenario.name)))]
     only: Vec<String>,
-    /// Go on where an earlier run was interrupted.
+    /// Go on where an earlier run was interrupted; what was found of another executable or with
+    /// other options is measured again.
     #[arg(long)]
     resume: bool,
     /// Leave out one kind of database.
@@ -45,33 +49,39 @@ pub(crate) struct Options {
     without: Option<crate::scenario::DatabaseKind>,
 }
 
+impl Options {
+    /// Neither goes on nor improves on anything.
+    fn is_of_everything(&self) -> bool {
+        self.only.is_empty() && !self.resume
+    }
+
+    fn asks_for(&self, scenario: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| only == scenario)
+    }
+}
+
 /// Measures what has to be measured and writes the report. Answers what was found.
 pub(crate) async fn run(plan: &Plan, options: &Options) -> Outcome<Findings> {
     let none = || Failure::new("all writes a report: name the file with --report");
     let report = options.report.as_deref().ok_or_else(none)?;
-    if plan.has_database() {
-        return Err(Failure::new("all makes its own databases"));
-    }
     let steps = steps(options.most_sessions, options.without);
     require_room(options.most_sessions)?;
     let store = Store::open()?;
-    let facts = Facts::of_this_machine(SystemClock.now()).await;
-    let (mut findings, mut open) = (Vec::new(), Vec::new());
-    for step in &steps {
-        let is_asked_for =
-            options.only.is_empty() || options.only.iter().any(|o| o == step.scenario);
-        let may_be_old = options.resume || !is_asked_for;
-        match store.read(step).filter(|_| may_be_old) {
-            Some(finding) => findings.push(finding),
-            None if is_asked_for => open.push(step),
-            None => {}
-        }
-    }
-    let progress = Progress::over(&open, plan.duration);
-    for step in open {
+    let (binary, is_given) = plan.binary()?;
+    let binary = store.keep(&binary)?;
+    let program = Program {
+        sha256: binary.sha256()?,
+        is_given,
+    };
+    let plan = &plan.of(&binary);
+    let facts = Facts::of_this_machine(SystemClock.now(), program, plan.settings()).await;
+    let chosen = store.choose(&steps, options, &facts.origin)?;
+    let progress = Progress::over(&chosen.open, plan.duration);
+    let mut findings = chosen.findings;
+    for step in chosen.open {
         progress.begin(step);
         let finding = step
-            .run(plan, &facts.commit)
+            .run(plan, &facts.origin)
             .await
             .map_err(|failure| Failure::new(format!("{}: {failure}", step.name())))?;
         store.write(step, &finding)?;
@@ -136,32 +146,4 @@ fn require_room(sessions: u32) -> Outcome<()> {
         )));
     }
     Ok(())
-}
-
-/// What earlier runs have found, a file for each step.
-struct Store(PathBuf);
-
-impl Store {
-    fn open() -> Outcome<Self> {
-        let this = std::env::current_exe().doing("finding this program")?;
-        let target = this.parent().and_then(cargo_target_directory);
-        let directory = target.unwrap_or(Path::new("target")).join("bench/all");
-        std::fs::create_dir_all(&directory).doing("making a directory for what is found")?;
-        Ok(Self(directory))
-    }
-
-    fn file(&self, step: &Step) -> PathBuf {
-        self.0.join(format!("{}.json", step.name()))
-    }
-
-    /// What an older release has written in another form is measured again.
-    fn read(&self, step: &Step) -> Option<Finding> {
-        let text = std::fs::read_to_string(self.file(step)).ok()?;
-        serde_json::from_str(&text).ok()
-    }
-
-    fn write(&self, step: &Step, finding: &Finding) -> Outcome<()> {
-        let text = serde_json::to_string_pretty(finding).doing("writing what was found")?;
-        write_whole(&self.file(step), &text)
-    }
 }

@@ -4,9 +4,10 @@ use std::cell::Cell;
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 
 use super::steps::Step;
+use crate::progress;
 
 /// How often the bar is drawn while a step runs.
 const TICK: Duration = Duration::from_millis(200);
@@ -23,9 +24,7 @@ impl Progress {
     /// Over these steps, when a measurement takes `duration`.
     pub(super) fn over(steps: &[&Step], duration: Duration) -> Self {
         let left: Duration = steps.iter().map(|step| step.expected(duration)).sum();
-        let bar = ProgressBar::new(left.as_secs());
-        let style = ProgressStyle::with_template("{elapsed_precise} [{bar:30}] {msg}");
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        let bar = progress::line(left.as_secs(), "{elapsed_precise} [{bar:30}] {msg}");
         bar.enable_steady_tick(TICK);
         Self {
             bar,

@@ -6,6 +6,7 @@ use tokensmith::clock::SystemClock;
 use tokensmith::domain::ports::Clock;
 
 use super::findings::Finding;
+use super::origin::Origin;
 use crate::failure::{Failure, Outcome};
 use crate::report::Report;
 use crate::scenario::{DatabaseKind, Plan, SCENARIOS, refresh_at_scale};
@@ -101,7 +102,7 @@ impl Step {
     }
 
     /// Measures.
-    pub(super) async fn run(&self, plan: &Plan, commit: &str) -> Outcome<Finding> {
+    pub(super) async fn run(&self, plan: &Plan, origin: &Origin) -> Outcome<Finding> {
         let mut plan = plan.on(self.database, self.sessions);
         if self.scenario == "siege" {
             plan.duration = plan.duration.min(MOST_OF_SIEGE);
@@ -117,7 +118,7 @@ impl Step {
             None => vec![self.only_report(&plan).await?],
         };
         drop(server);
-        Finding::new(self, &reports, commit, SystemClock.now(), start.elapsed())
+        Finding::new(self, &reports, origin, (SystemClock.now(), start.elapsed()))
     }
 
     async fn only_report(&self, plan: &Plan) -> Outcome<Report> {

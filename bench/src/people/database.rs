@@ -10,6 +10,7 @@ use super::accounts::Account;
 use super::filling::{self, ROWS, STATEMENTS};
 use super::made_up::{MadeUpSessions, Random};
 use crate::failure::{Doing, Outcome};
+use crate::progress::Rows;
 
 /// A connection to either database.
 pub(crate) enum Database {
@@ -65,6 +66,7 @@ impl Database {
     /// Writes the people of the sessions.
     pub(crate) async fn insert_people(&mut self, made_up: &MadeUpSessions) -> Outcome<()> {
         let numbers: Vec<u32> = (0..made_up.people()).collect();
+        let progress = Rows::of("writing people", made_up.people());
         for transaction in numbers.chunks(STATEMENTS * ROWS) {
             self.script("BEGIN", "BEGIN").await?;
             for page in transaction.chunks(ROWS) {
@@ -78,6 +80,7 @@ impl Database {
                     }
                 }
                 .doing("making up people")?;
+                progress.written(page.len());
             }
             self.script("COMMIT", "COMMIT").await?;
         }
@@ -89,6 +92,7 @@ impl Database {
         let first_list = self.open_lists(made_up.count().div_ceil(LIST_SIZE)).await?;
         let first_index = i64::from(first_list) * i64::from(LIST_SIZE);
         let numbers: Vec<u32> = (0..made_up.count()).collect();
+        let progress = Rows::of("writing sessions", made_up.count());
         for transaction in numbers.chunks(STATEMENTS * ROWS) {
             self.script("BEGIN", "BEGIN").await?;
             for page in transaction.chunks(ROWS) {
@@ -104,6 +108,7 @@ impl Database {
                     }
                 }
                 .doing("making up sessions")?;
+                progress.written(page.len());
             }
             self.script("COMMIT", "COMMIT").await?;
         }

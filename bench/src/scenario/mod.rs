@@ -16,6 +16,7 @@ mod refresh;
 mod reject;
 mod revoke;
 mod revoke_rate;
+mod settings;
 mod siege;
 mod sign;
 mod start;
@@ -27,6 +28,7 @@ mod verify_cached;
 
 pub(crate) use at_scale::run as refresh_at_scale;
 pub(crate) use curve::{AGAINST_CLIENTS, AGAINST_RATE};
+pub(crate) use settings::Settings;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -63,6 +65,10 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 
 /// How many clients load the service, where nothing speaks for another number.
 const USUAL_CLIENTS: u16 = 8;
+/// What `revoke` and `revoke-rate` do where nobody wants anything else.
+const VERIFIERS: u32 = 100;
+const PROCESSES: u16 = 4;
+const RATE: u32 = 1_000;
 
 /// Something that can be measured.
 #[derive(Clone, Copy)]
@@ -105,16 +111,16 @@ pub(crate) struct Plan {
     )]
     database: DatabaseKind,
     /// How many verifiers follow the log in `revoke`.
-    #[arg(long, value_name = "N", default_value = "100", value_parser = readers())]
+    #[arg(long, value_name = "N", default_value_t = VERIFIERS, value_parser = readers())]
     verifiers: u32,
     /// How many idle streams follow it beside them.
     #[arg(long, value_name = "M", value_parser = readers())]
     streams: Option<u32>,
     /// In how many processes the verifiers live, and in how many others the streams.
-    #[arg(long, value_name = "P", default_value = "4", value_parser = clap::value_parser!(u16).range(1..=100))]
+    #[arg(long, value_name = "P", default_value_t = PROCESSES, value_parser = clap::value_parser!(u16).range(1..=100))]
     processes: u16,
     /// How many sessions `revoke-rate` ends in a second.
-    #[arg(long, value_name = "N", default_value = "1000", value_parser = rate())]
+    #[arg(long, value_name = "N", default_value_t = RATE, value_parser = rate())]
     rate: u32,
 }
 
@@ -138,9 +144,23 @@ impl DatabaseKind {
 }
 
 impl Plan {
-    /// Whether somebody has named a database to be used.
-    pub(crate) fn has_database(&self) -> bool {
-        self.database_url.is_some()
+    /// How figures are taken, to tell them from those that were taken in another way.
+    pub(crate) fn settings(&self) -> Settings {
+        Settings::of(self)
+    }
+
+    /// The executable of the service, and whether somebody has named it.
+    pub(crate) fn binary(&self) -> Outcome<(Binary, bool)> {
+        let binary = Binary::find(self.binary.as_deref())?;
+        Ok((binary, self.binary.is_some()))
+    }
+
+    /// The same way of measuring, of this executable.
+    pub(crate) fn of(&self, binary: &Binary) -> Self {
+        Self {
+            binary: Some(binary.path().to_owned()),
+            ..self.clone()
+        }
     }
 
     /// The same way of measuring, on another database and with another number of sessions.
@@ -172,7 +192,7 @@ impl Plan {
 
     /// A fresh installation of the service.
     fn install(&self) -> Outcome<Installation> {
-        let binary = Binary::find(self.binary.as_deref())?;
+        let (binary, _) = self.binary()?;
         Installation::prepare(binary, self.database_url.as_deref())
     }
 }

@@ -1,7 +1,10 @@
 //! Which executable is measured.
 
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+
+use aws_lc_rs::digest::{SHA256, digest};
 
 use crate::failure::{Doing, Failure, Outcome};
 
@@ -34,6 +37,32 @@ impl Binary {
 
     pub(crate) fn path(&self) -> &Path {
         &self.0
+    }
+
+    /// A copy in a directory. Whatever is built meanwhile, the copy stays what it is.
+    pub(crate) fn copy_into(&self, directory: &Path) -> Outcome<Self> {
+        let doing = "copying the executable";
+        let name = self
+            .0
+            .file_name()
+            .ok_or_else(|| Failure::new("the executable has no name"))?;
+        let copy = directory.canonicalize().doing(doing)?.join(name);
+        // The name is moved, because an executable that runs cannot be written to.
+        let file = tempfile::NamedTempFile::new_in(directory).doing(doing)?;
+        std::fs::copy(&self.0, file.path()).doing(doing)?;
+        file.persist(&copy).doing(doing)?;
+        Ok(Self(copy))
+    }
+
+    /// SHA-256 of the file, in hexadecimal.
+    pub(crate) fn sha256(&self) -> Outcome<String> {
+        let bytes = std::fs::read(&self.0).doing("reading the executable")?;
+        let mut text = String::new();
+        for byte in digest(&SHA256, &bytes).as_ref() {
+            // Writing to memory cannot fail.
+            let _ok = write!(text, "{byte:02x}");
+        }
+        Ok(text)
     }
 
     /// Size of the file in MiB.
@@ -91,6 +120,27 @@ fn build(target: &Path, release: bool) -> Outcome<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_copy_stays_what_it_is_when_another_program_is_built() {
+        let (built, kept) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let path = built.path().join("tokensmith");
+        std::fs::write(&path, "abc").unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&path, mode).unwrap();
+        let binary = Binary::find(Some(&path)).unwrap();
+        let copy = binary.copy_into(kept.path()).unwrap();
+        std::fs::write(&path, "another").unwrap();
+        // The example of FIPS 180-2.
+        let of_abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(copy.sha256().unwrap(), of_abc);
+        assert_ne!(binary.sha256().unwrap(), of_abc);
+        let permissions = copy.path().metadata().unwrap().permissions();
+        assert!(std::os::unix::fs::PermissionsExt::mode(&permissions) & 0o100 != 0);
+        // Also over an older copy.
+        let copy = binary.copy_into(kept.path()).unwrap();
+        assert_eq!(copy.sha256().unwrap(), binary.sha256().unwrap());
+    }
 
     #[test]
     fn only_a_target_directory_of_cargo_is_built_into() {
