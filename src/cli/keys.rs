@@ -55,7 +55,7 @@ pub struct RotateArgs {
     /// The algorithm whose key is rotated
     #[arg(long, value_name = "RS256|PS256|ES256|Ed25519", default_value_t)]
     alg: Algorithm,
-    /// For emergencies: the new key signs a second later
+    /// For emergencies: the new key signs two seconds later
     #[arg(long)]
     now: bool,
     #[command(flatten)]

@@ -42,13 +42,14 @@ impl RotationPolicy {
 pub enum Activation {
     /// After the lead time: no verifier meets a key it has not seen.
     AfterLeadTime,
-    /// As soon as every replica publishes it, a second later. Verifiers that cache the JWKS meet an unknown
+    /// As soon as every replica publishes it, two seconds later. Verifiers that cache the JWKS meet an unknown
     /// `kid` and have to fetch again; they find it wherever they ask.
     Immediately,
 }
 
-/// How long a key must have been there until every replica has read it and publishes it.
-const KNOWN_AFTER: TimeDelta = TimeDelta::seconds(1);
+/// How long a key must have been there until every replica has read it and publishes it: a quarter of a
+/// second, and room for clocks that differ.
+const KNOWN_AFTER: TimeDelta = TimeDelta::seconds(2);
 
 /// What to change. Empty when nothing is due.
 #[derive(Clone, Debug, Default, PartialEq)]

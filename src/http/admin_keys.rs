@@ -63,7 +63,7 @@ async fn list(
 struct Rotation {
     #[serde(default)]
     alg: Algorithm,
-    /// For emergencies: the new key signs a second later.
+    /// For emergencies: the new key signs two seconds later.
     #[serde(default)]
     now: bool,
 }

@@ -42,7 +42,7 @@ on_every_database! {
             assert_eq!(kid(&token), old, "and signs nothing yet");
             assert_eq!(verdict(&app, &early, &token), Ok(()), "who has the older set reads it");
         }
-        // In an emergency it signs a second later; what the older one has signed can still be verified.
+        // In an emergency it signs two seconds later; what the older one has signed can still be verified.
         let before = app.access_token(&orders).await;
         let now = Some(json!({ "now": true }));
         app.admin(&administrator, Method::POST, "/keys/rotate", now).await;

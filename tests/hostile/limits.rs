@@ -368,7 +368,7 @@ async fn a_key_set_does_not_grow_without_end() {
     let database = Database::sqlite();
     let app = TestApp::start(&database).await;
     let administrator = app.admin_token().await;
-    // A further key is made when the one before it signs, a second later.
+    // A further key is made when the one before it signs, two seconds later.
     wait::within(
         Duration::from_mins(1),
         "no further key is made",

@@ -158,7 +158,7 @@ fn a_rotation_by_hand_waits_for_the_lead_time_unless_it_is_an_emergency() {
 
 #[test]
 fn no_replica_signs_with_a_key_that_another_does_not_publish_yet() {
-    let second = TimeDelta::seconds(1);
+    let published = TimeDelta::seconds(2);
     let rotate = |table: &Table, now| {
         table
             .chain()
@@ -177,7 +177,7 @@ fn no_replica_signs_with_a_key_that_another_does_not_publish_yet() {
         let next = plan(&table, at(1));
         table.apply(&next, at(1));
         assert_eq!(table.states(at(1)), [KeyState::Active, KeyState::Next]);
-        assert_eq!(table.signer(at(1) + second), 2);
+        assert_eq!(table.signer(at(1) + published), 2);
     }
 }
 

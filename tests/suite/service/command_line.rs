@@ -94,7 +94,7 @@ on_every_database! {
         assert_eq!(states(app.run(&["keys", "list", "--json"])), ["active"]);
         assert_eq!(states(app.run(&["keys", "rotate", "--json"])), ["next", "active"]);
         app.run(&["keys", "rotate", "--now", "--json"]);
-        wait::until("the key signs a second after it was published", || async {
+        wait::until("the key signs when every replica publishes it", || async {
             (states(app.run(&["keys", "list", "--json"])) == ["active", "retiring"]).then_some(())
         })
         .await;
@@ -109,7 +109,7 @@ on_every_database! {
         let keys: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         let kid = keys[0]["kid"].as_str().unwrap();
         assert_eq!(keys[0]["state"], "next");
-        wait::until("the key signs a second after it was published", || async {
+        wait::until("the key signs when every replica publishes it", || async {
             (states(app.run(&["keys", "list", "--json"]))[0] == "active").then_some(())
         })
         .await;

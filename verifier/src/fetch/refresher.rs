@@ -15,6 +15,8 @@ use crate::KeySet;
 use super::http::{Fetched, Jwks};
 use super::{Discovery, FetchError};
 
+/// How long after a cut-off every replica of an issuer publishes the keys without that one, and with the next.
+const KNOWN_EVERYWHERE: Duration = Duration::from_secs(1);
 /// Unknown `kid`s that are remembered. Beyond it the cooldown alone protects the issuer.
 const MAX_REMEMBERED_KIDS: usize = 256;
 /// The first pause after a failure; it doubles up to [`LONGEST_BACKOFF`].
@@ -58,6 +60,8 @@ struct Requests {
     absent: HashMap<String, Instant>,
     /// Kids of cut-off keys for whose sake the keys were fetched again.
     cut_off: HashSet<String>,
+    /// When they are fetched again for the last of these.
+    ask_again_at: Option<Instant>,
 }
 
 impl Refresher {
@@ -129,10 +133,11 @@ impl KeyRequests {
 }
 
 impl KeyRequests {
-    /// Asks for a refetch because a key that is in use was cut off. It neither waits for the cooldown nor
-    /// begins one: the key that comes after may be unknown, too, and must be asked for a moment later. Nobody
-    /// has signed for the cut-off yet; so each key counts once, and a relay that invents cut-offs causes no
-    /// more refetches than there are keys.
+    /// Asks for refetches because a key that is in use was cut off: one at once, and one when every replica
+    /// of the issuer must have heard of it. They neither wait for the cooldown nor begin one, and until the
+    /// second nothing counts as absent: the key that comes after may be unknown, too, and some replica may
+    /// not publish it yet. Nobody has signed for the cut-off; so each key counts once, and a relay that
+    /// invents cut-offs causes no more than two refetches for each key that there is.
     pub(super) fn ask_without(&self, kid: &str, keys: &KeySet) {
         if keys.find(kid).is_none() {
             return;
@@ -140,6 +145,8 @@ impl KeyRequests {
         let mut requests = self.desk.requests();
         if requests.cut_off.len() < MAX_REMEMBERED_KIDS && requests.cut_off.insert(kid.to_owned()) {
             requests.is_pending = true;
+            requests.ask_again_at = Some(Instant::now() + KNOWN_EVERYWHERE);
+            requests.absent.clear();
             // One that is under way may have asked too early; then there is another after it.
             self.desk.wake.notify_one();
         }
@@ -165,6 +172,26 @@ impl Desk {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Waits so long to be asked for the keys; answers whether somebody asks.
+    async fn is_asked_within(&self, pause: Duration) -> bool {
+        let again_at = self.requests().ask_again_at;
+        let until = Instant::now() + pause;
+        let asked = tokio::time::timeout_at(
+            again_at.map_or(until, |again| again.min(until)),
+            self.wake.notified(),
+        );
+        if asked.await.is_ok() {
+            return true;
+        }
+        let mut requests = self.requests();
+        let due = requests
+            .ask_again_at
+            .take_if(|again| *again <= Instant::now());
+        // Who asks for a key meanwhile waits for this one.
+        requests.is_pending |= due.is_some();
+        due.is_some()
+    }
+
     /// Closes the pending request; what a successful refetch did not find is remembered.
     fn close(&self, current: Option<&KeySet>) {
         let mut requests = self.requests();
@@ -176,7 +203,9 @@ impl Desk {
             requests
                 .absent
                 .retain(|_, since| now.duration_since(*since) < remembered_for);
-            for kid in wanted {
+            // Some replica may not publish it yet.
+            let may_come = requests.ask_again_at.is_some();
+            for kid in wanted.into_iter().filter(|_| !may_come) {
                 if requests.absent.len() < MAX_REMEMBERED_KIDS && keys.find(&kid).is_none() {
                     requests.absent.insert(kid, now);
                 }
@@ -195,7 +224,7 @@ async fn run(mut jwks: Jwks, keys: Arc<ArcSwap<KeySet>>, desk: Arc<Desk>, fresh_
     let mut failures = 0;
     let mut pause = refresh_interval(&settings, fresh_for);
     loop {
-        let was_asked = timeout(pause, desk.wake.notified()).await.is_ok();
+        let was_asked = desk.is_asked_within(pause).await;
         let outcome = if was_asked {
             jwks.fetch_revalidated().await
         } else {
