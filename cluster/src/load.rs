@@ -30,6 +30,10 @@ const PAUSE: Duration = Duration::from_millis(15);
 const REFRESHES: u32 = 4;
 /// A verifier that hears nothing notices after [`STALE_AFTER`]; the rest is for a busy machine.
 const HONOURED_WITHIN: Duration = STALE_AFTER.saturating_add(Duration::from_millis(500));
+/// As soon as this a verifier hears again, whose replica was stopped.
+const FRESH_WITHIN: Duration = Duration::from_secs(5);
+/// How often a verifier is asked that has not made up its mind.
+const ASKED_EVERY: Duration = Duration::from_millis(5);
 
 /// Clients at work; they stop when this is dropped.
 pub struct Load {
@@ -170,7 +174,7 @@ impl Scene {
         let logout = service.logout(&tokens.refresh).await;
         tally.note("logouts", logout)?;
         let honoured = self.honour(&tokens.access).await;
-        tally.note("logouts that the verifier honoured", honoured)?;
+        tally.note(tally::HONOURED, honoured)?;
         let refused = service.is_refused(&tokens.refresh).await;
         tally.note("refreshes refused after a logout", refused)
     }
@@ -184,36 +188,56 @@ impl Scene {
         }
     }
 
-    /// A verifier that only fetches keys accepts what was signed just now.
+    /// Whoever only fetches keys accepts what was signed just now, and so does who follows the revocations.
     async fn accept(&self, token: &str) -> Option<()> {
         self.tally.signed(token);
         let verdict = self.by_keys.verify_waiting::<()>(token).await;
         let verdict = verdict.map(drop).map_err(|reject| reject.to_string());
-        self.tally.note("tokens verified", verdict)
+        self.tally.note("tokens verified", verdict)?;
+        let verdict = self.accept_in_the_end(token).await;
+        self.tally
+            .note("tokens that the follower accepted", verdict)
+    }
+
+    /// A verifier that follows the revocations may be stale while its replica is replaced, but not for long.
+    async fn accept_in_the_end(&self, token: &str) -> Result<(), String> {
+        let asked = Instant::now();
+        loop {
+            match self.follower.verify_waiting::<()>(token).await {
+                Ok(_) => return Ok(()),
+                Err(Reject::RevocationStale) if asked.elapsed() <= FRESH_WITHIN => {
+                    sleep(ASKED_EVERY).await;
+                }
+                Err(reject) => return Err(format!("{reject}, after {:?}", asked.elapsed())),
+            }
+        }
     }
 
     /// A verifier that follows the revocations does not accept what was logged out.
     async fn honour(&self, token: &str) -> Result<(), String> {
         let acknowledged = Instant::now();
+        let (mut refused_after, mut was_stale) = (None, false);
         loop {
             let verdict = self.follower.verify(token);
             let took = acknowledged.elapsed();
             match verdict {
                 Err(Reject::Revoked | Reject::CutOff) => {
-                    self.tally.honoured_after(took);
+                    let refused_after = refused_after.unwrap_or(took);
+                    self.tally.honoured_after(refused_after, was_stale);
                     return Ok(());
                 }
-                Err(Reject::RevocationStale) => {
-                    // It accepts nothing, which is as good.
-                    self.tally.stale();
-                    return Ok(());
+                // It accepts nothing, which is safe; but it has not heard of the logout yet.
+                Err(Reject::RevocationStale) if took <= FRESH_WITHIN => {
+                    refused_after.get_or_insert(took);
+                    was_stale = true;
                 }
-                Err(other) => return Err(other.to_string()),
+                Err(other) => return Err(format!("{other}, {took:?} after the logout")),
                 Ok(_) if took > HONOURED_WITHIN => {
                     return Err(format!("accepted {took:?} after the logout"));
                 }
-                Ok(_) => sleep(Duration::from_millis(5)).await,
+                Ok(_) => refused_after = None,
             }
+            sleep(ASKED_EVERY).await;
         }
     }
 }

@@ -1,14 +1,15 @@
-//! Signing keys, seen by a verifier that only fetches the key set. That scheduled rotations are noticed by
+//! Signing keys, seen by verifiers that fetch the key set. That scheduled rotations are noticed by
 //! nobody on either database is in `service::replicas`.
 
 use std::time::{Duration, Instant};
 
 use tokensmith_cluster::command;
+use tokensmith_verify::{Freshness, Reject};
 
 use crate::harness::app::TestClient;
 use crate::harness::{TestApp, wait};
 
-use super::fleet::{AUDIENCE, BusyFleet, Fleet};
+use super::fleet::{AUDIENCE, BusyFleet, EVERYWHERE_WITHIN, Fleet};
 
 /// The shortest that verifiers can follow.
 const QUICK: [(&str, &str); 2] = [
@@ -121,7 +122,7 @@ async fn all_replicas_begin_to_sign_with_the_next_key_at_the_same_instant() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_rotation_in_an_emergency_is_everywhere_within_a_second() {
+async fn a_rotation_in_an_emergency_is_everywhere_at_once_when_every_replica_publishes_it() {
     let Some(fleet) = Fleet::of(3, &[]).await else {
         return;
     };
@@ -140,7 +141,66 @@ async fn a_rotation_in_an_emergency_is_everywhere_within_a_second() {
         .await;
     let old = signer(&fleet.apps[0]).await;
     assert_eq!(fleet.apps[1].run(&["keys", "rotate", "--now"]).code, 0);
+    wait::until("the new key signs", || async {
+        (signer(&fleet.apps[0]).await != old).then_some(())
+    })
+    .await;
     fleet
         .everywhere("the new key signs", async |app| signer(app).await != old)
         .await;
+}
+
+fn kid(token: &str) -> String {
+    jsonwebtoken::decode_header(token).unwrap().kid.unwrap()
+}
+
+async fn is_published(app: &TestApp, kid: &str) -> bool {
+    let jwks = app.get("/.well-known/jwks.json").await.json();
+    let keys = jwks["keys"].as_array().unwrap();
+    keys.iter().any(|key| key["kid"] == kid)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_is_withdrawn_at_one_replica_is_dead_everywhere_within_a_second() {
+    let Some(fleet) = Fleet::of(3, &[]).await else {
+        return;
+    };
+    let [at, elsewhere, _] = &fleet.apps[..] else {
+        panic!("three replicas");
+    };
+    let client = at.client("orders", &["--audience", AUDIENCE]).await;
+    fleet
+        .everywhere("the client is there", async |app| {
+            app.token(&client, &[]).await.status == 200
+        })
+        .await;
+    let stolen = elsewhere.access_token(&client).await;
+    let verifier = fleet.verifier(elsewhere, Freshness::Strict).await;
+    verifier.verify(&stolen).unwrap();
+    let withdrawn = kid(&stolen);
+    for app in &fleet.apps {
+        assert!(is_published(app, &withdrawn).await);
+    }
+
+    assert_eq!(at.run(&["keys", "revoke", &withdrawn]).code, 0);
+    let heard = wait::within(EVERYWHERE_WITHIN, "its tokens are refused", || async {
+        // Cut off, and soon not even known.
+        let verdict = verifier.verify(&stolen);
+        matches!(verdict, Err(Reject::CutOff | Reject::UnknownKid)).then_some(())
+    });
+    let gone = fleet.everywhere("it is not published and does not sign", async |app| {
+        let signer = kid(&app.access_token(&client).await);
+        signer != withdrawn && !is_published(app, &withdrawn).await
+    });
+    tokio::join!(heard, gone);
+
+    for app in &fleet.apps {
+        let next = app.access_token(&client).await;
+        assert_ne!(kid(&next), withdrawn);
+        wait::within(EVERYWHERE_WITHIN, "the next key is known", || async {
+            verifier.verify_waiting::<()>(&next).await.ok().map(drop)
+        })
+        .await;
+        verifier.verify(&stolen).unwrap_err();
+    }
 }

@@ -54,8 +54,8 @@ pub(crate) enum UpgradeError {
         #[source]
         failure: Failure,
     },
-    #[error("{} failures", .0.failures)]
-    Noticed(Box<Counts>),
+    #[error("{0}")]
+    Noticed(String),
 }
 
 pub(crate) fn run(arguments: &UpgradeArguments, root: &Path) -> Result<(), UpgradeError> {
@@ -70,10 +70,9 @@ pub(crate) fn run(arguments: &UpgradeArguments, root: &Path) -> Result<(), Upgra
     let runtime = tokio::runtime::Runtime::new().map_err(UpgradeError::Runtime)?;
     let counts = runtime.block_on(Upgrade::rehearse(&old, &new, arguments.replicas))?;
     println!("\n{counts}");
-    if counts.failures == 0 {
-        Ok(())
-    } else {
-        Err(UpgradeError::Noticed(Box::new(counts)))
+    match counts.objection() {
+        None => Ok(()),
+        Some(objection) => Err(UpgradeError::Noticed(objection)),
     }
 }
 
@@ -225,29 +224,40 @@ fn build_old(revision: &str, root: &Path) -> Result<PathBuf, UpgradeError> {
     }
     let home = root.join("target/upgrade").join(&commit);
     let source = home.join("source");
-    if !source.join("Cargo.toml").is_file() {
-        fs::create_dir_all(&source).map_err(|error| UpgradeError::File(source.clone(), error))?;
-        let mut archive = Command::new("git")
-            .args(["archive", "--format=tar", &commit])
-            .current_dir(root)
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(|error| UpgradeError::Run("git", error))?;
-        let input = archive.stdout.take().map_or(Stdio::null(), Stdio::from);
-        let unpacked = Command::new("tar")
-            .args(["-x", "-C"])
-            .arg(&source)
-            .stdin(input)
-            .status()
-            .map_err(|error| UpgradeError::Run("tar", error))?;
-        let archived = archive.wait();
-        let archived = archived.map_err(|error| UpgradeError::Run("git", error))?;
-        if !unpacked.success() || !archived.success() {
-            return Err(unknown());
-        }
+    if !source.is_dir() {
+        unpack(&commit, root, &home)?;
     }
     println!("building {commit} in {} …", home.display());
     build(&source, &home.join("target"))
+}
+
+/// Puts the files of a commit into `source` in this directory: all of them or, when that fails or is
+/// interrupted, none.
+fn unpack(commit: &str, root: &Path, home: &Path) -> Result<(), UpgradeError> {
+    let failed = |error| UpgradeError::File(home.to_owned(), error);
+    fs::create_dir_all(home).map_err(failed)?;
+    let beside = tempfile::tempdir_in(home).map_err(failed)?;
+    let unpacked = beside.path().join("source");
+    fs::create_dir(&unpacked).map_err(failed)?;
+    let mut archive = Command::new("git")
+        .args(["archive", "--format=tar", commit])
+        .current_dir(root)
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| UpgradeError::Run("git", error))?;
+    let input = archive.stdout.take().map_or(Stdio::null(), Stdio::from);
+    let read = Command::new("tar")
+        .args(["-x", "-C"])
+        .arg(&unpacked)
+        .stdin(input)
+        .status();
+    let archived = archive.wait();
+    let read = read.map_err(|error| UpgradeError::Run("tar", error))?;
+    let archived = archived.map_err(|error| UpgradeError::Run("git", error))?;
+    if !read.success() || !archived.success() {
+        return Err(UpgradeError::NoSuchRevision(commit.to_owned()));
+    }
+    fs::rename(&unpacked, home.join("source")).map_err(failed)
 }
 
 /// Builds the program and answers where it is.
@@ -267,4 +277,17 @@ fn build(source: &Path, target: &Path) -> Result<PathBuf, UpgradeError> {
 
 fn absolute(binary: &Path) -> Result<PathBuf, UpgradeError> {
     fs::canonicalize(binary).map_err(|error| UpgradeError::File(binary.to_owned(), error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_unpacked_to_its_end_is_not_taken_for_the_source() {
+        let (nothing, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        // So nothing comes out of git.
+        unpack("no-such-commit", nothing.path(), home.path()).unwrap_err();
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
+    }
 }
