@@ -240,13 +240,14 @@ fn check_again(file: &Path) -> Result<(), ChaosError> {
     tell(&file.display().to_string(), &entries).map_err(ChaosError::Found)
 }
 
-/// Prints what a history comes to; an error where it breaks a rule.
+/// Prints what a history comes to; an error where it breaks a rule, or cannot show that it keeps them.
 fn tell(title: &str, entries: &[Entry]) -> Result<(), String> {
     let verdict = checker::check(entries);
     println!("{}", report::text(title, entries, &verdict));
-    match verdict.violations.len() {
-        0 => Ok(()),
-        violations => Err(format!("{title}: {violations} violations")),
+    match (verdict.violations.len(), verdict.unchecked.is_empty()) {
+        (0, true) => Ok(()),
+        (0, false) => Err(format!("{title}: not a whole history")),
+        (violations, _) => Err(format!("{title}: {violations} violations")),
     }
 }
 

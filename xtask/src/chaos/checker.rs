@@ -5,7 +5,9 @@ mod book;
 mod delays;
 mod endings;
 mod failures;
+mod finale;
 mod records;
+mod rejections;
 mod session;
 mod sessions;
 #[cfg(test)]
@@ -21,6 +23,12 @@ use book::Book;
 
 /// Microseconds of a second.
 const SECOND: u64 = 1_000_000;
+/// After a fault the service is itself again within this time.
+const RECOVERY: u64 = 5 * SECOND;
+/// After a fault nothing is wrong any more.
+const QUIET_AFTER: u64 = 10 * SECOND;
+/// So long an access token lives in every run.
+const ACCESS_LIFETIME: u64 = 3_600 * SECOND;
 
 /// A promise of the service that this history breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,6 +60,11 @@ pub(super) struct Verdict {
     pub(super) violations: Vec<Violation>,
     /// Failures shortly after the time in which they are explained.
     pub(super) unexplained: Vec<String>,
+    /// What this history is too short to show. It is no clean bill then.
+    pub(super) unchecked: Vec<&'static str>,
+    /// In hundredths of the time, how much was so near to a fault that some rules forgive, and that others do.
+    pub(super) recovering: u64,
+    pub(super) disturbed: u64,
     pub(super) counts: BTreeMap<&'static str, u64>,
     pub(super) delays: Delays,
 }
@@ -61,14 +74,27 @@ pub(super) fn check(history: &[Entry]) -> Verdict {
     let book = Book::of(history);
     let mut verdict = Verdict {
         counts: counts(history, &book),
+        recovering: book.disturbed_share(RECOVERY),
+        disturbed: book.disturbed_share(QUIET_AFTER),
         ..Verdict::default()
     };
+    if book.sessions.is_empty() {
+        let what = "no session began in it, so there is nothing that could break a rule";
+        verdict.unchecked.push(what);
+    }
+    if book.calm.is_none() {
+        let what = "it ends before the last questions: rules 5 and 6, and the end of rule 2, were NOT CHECKED";
+        verdict.unchecked.push(what);
+    }
     for session in book.sessions.values() {
         sessions::check(session, &book, &mut verdict);
         endings::check(session, &book, &mut verdict);
+        finale::check(session, &book, &mut verdict);
     }
+    endings::nothing_for_disabled_clients(history, &book, &mut verdict);
     records::check(history, &book, &mut verdict);
     failures::check(history, &book, &mut verdict);
+    rejections::check(history, &book, &mut verdict);
     delays::measure(&book, &mut verdict);
     verdict.violations.sort_by_key(|violation| violation.at);
     verdict
@@ -146,6 +172,9 @@ fn counts(history: &[Entry], book: &Book<'_>) -> BTreeMap<&'static str, u64> {
         }
         if session.death.is_some() {
             count("sessions whose end was acknowledged");
+        }
+        if finale::is_given_up(session, book) {
+            count("sessions given up after a minute without an answer");
         }
     }
     counts

@@ -17,7 +17,7 @@ use super::history::{Event, Recorder};
 use super::{ChaosError, Database};
 
 /// What the service is run with. Keys are new within seconds, so that a rotation is over within a run; access
-/// tokens live as long as they may, so that those of sessions that have ended can be tried for long.
+/// tokens live as long as they may, which the checker knows, so that those of sessions that have ended can be tried for long.
 const SETTINGS: &[(&str, &str)] = &[
     ("TOKENSMITH_JWKS_MAX_AGE", "2s"),
     ("TOKENSMITH_KEYS_LEAD_TIME", "20s"),

@@ -182,6 +182,11 @@ impl Answer {
     pub(super) fn is_failure(&self) -> bool {
         matches!(self.status, 0 | 408) || self.status >= 500
     }
+
+    /// A failure that a fault explains. Others with 5xx are errors of the service, whatever is broken around it.
+    pub(super) fn is_explicable(&self) -> bool {
+        matches!(self.status, 0 | 408) || self.is(503, "temporarily_unavailable")
+    }
 }
 
 impl Event {

@@ -23,6 +23,11 @@ pub(super) fn text(title: &str, history: &[Entry], verdict: &Verdict) -> String 
     ] {
         let _infallible = writeln!(text, "  {}", delay_line(when, delays));
     }
+    let _infallible = writeln!(
+        text,
+        "  {} % of the time was within 5 s of a fault, {} % within 10 s; some rules are strict only outside",
+        verdict.recovering, verdict.disturbed
+    );
     for unexplained in verdict.unexplained.iter().take(MOST_TOLD) {
         let _infallible = writeln!(text, "  unexplained failure: {unexplained}");
     }
@@ -31,8 +36,15 @@ pub(super) fn text(title: &str, history: &[Entry], verdict: &Verdict) -> String 
         "  {} unexplained failures (5 to 10 seconds after a fault)",
         verdict.unexplained.len()
     );
+    for unchecked in &verdict.unchecked {
+        let _infallible = writeln!(text, "  NOT A WHOLE HISTORY: {unchecked}");
+    }
     if verdict.violations.is_empty() {
-        text.push_str("  no violation\n");
+        text.push_str(if verdict.unchecked.is_empty() {
+            "  no violation\n"
+        } else {
+            "  no violation of what could be checked\n"
+        });
     }
     let mut rules = BTreeMap::<_, usize>::new();
     for violation in &verdict.violations {

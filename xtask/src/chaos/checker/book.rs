@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::super::history::{Act, Entry, Event};
-use super::SECOND;
 use super::session::{End, Session, Why};
+use super::{ACCESS_LIFETIME, SECOND};
 
 /// A request without an answer has its effect after this time at the latest, or never.
 const LONGEST_UNDER_WAY: u64 = 15 * SECOND;
+/// Whoever failed so often at the login, or tries so often at once, has to wait; and for no longer than this.
+const FREE_ATTEMPTS: usize = 5;
+const LONGEST_WAIT: u64 = 300 * SECOND;
 /// No fault lasts as long as this.
 const LONGEST_DEAF: u64 = 30 * SECOND;
 
@@ -16,6 +19,12 @@ pub(super) struct Book<'a> {
     pub(super) sessions: BTreeMap<&'a str, Session<'a>>,
     /// When there was a fault: its beginning, and the latest end of all that began until then.
     faults: Vec<(u64, u64)>,
+    /// From the first entry to the last questions.
+    lasting: (u64, u64),
+    /// When each access token of a service was asked for.
+    services: BTreeMap<&'a str, u64>,
+    /// When somebody was at the login: whose, whether that failed, and when.
+    logins: Vec<Login<'a>>,
     /// When the last questions began.
     pub(super) calm: Option<u64>,
     pub(super) replicas: usize,
@@ -24,6 +33,13 @@ pub(super) struct Book<'a> {
     sign_outs: Vec<(&'a str, u64, u64)>,
     /// When clients were disabled.
     disabled: Vec<Disabled<'a>>,
+}
+
+/// An attempt to log in.
+struct Login<'a> {
+    person: &'a str,
+    is_failure: bool,
+    when: (u64, u64),
 }
 
 /// A time in which a client was disabled.
@@ -42,6 +58,9 @@ impl<'a> Book<'a> {
         let mut book = Self {
             sessions: BTreeMap::new(),
             faults: Vec::new(),
+            lasting: (0, 0),
+            services: BTreeMap::new(),
+            logins: Vec::new(),
             calm: None,
             replicas: 0,
             verifiers: &[],
@@ -65,6 +84,17 @@ impl<'a> Book<'a> {
                 }
                 Event::Fault { .. } => book.faults.push((entry.began, entry.ended)),
                 Event::Calm => book.calm = Some(entry.began),
+                Event::Service {
+                    access: Some(access),
+                    ..
+                } => {
+                    book.services.insert(access, entry.began);
+                }
+                Event::Password { person, answer, .. } => book.logins.push(Login {
+                    person,
+                    is_failure: answer.is_failure(),
+                    when: (entry.began, entry.ended),
+                }),
                 Event::SignIn {
                     session: Some(session),
                     person,
@@ -84,6 +114,12 @@ impl<'a> Book<'a> {
             latest = latest.max(*end);
             *end = latest;
         }
+        let first = history.iter().map(|entry| entry.began).min();
+        let last = history.iter().map(|entry| entry.ended).max();
+        book.lasting = (
+            first.unwrap_or_default(),
+            book.calm.or(last).unwrap_or_default(),
+        );
         book.take_in(history);
         book
     }
@@ -110,14 +146,14 @@ impl<'a> Book<'a> {
     }
 
     fn note_ends(&mut self, entry: &'a Entry) {
-        let (why, status) = match &entry.what {
-            Event::Logout { answer, .. } => (Why::Logout, answer.status),
-            Event::SignOut { answer, .. } => (Why::SignOut, answer.status),
+        let (why, answer) = match &entry.what {
+            Event::Logout { answer, .. } => (Why::Logout, answer),
+            Event::SignOut { answer, .. } => (Why::SignOut, answer),
             Event::Admin {
                 act: Act::EndSession,
                 answer,
                 ..
-            } => (Why::EndedByAdministrator, answer.status),
+            } => (Why::EndedByAdministrator, answer),
             Event::Admin {
                 act,
                 subject,
@@ -126,17 +162,22 @@ impl<'a> Book<'a> {
             } => return self.note_client(*act, subject, (entry, answer.status == 200)),
             _ => return,
         };
-        let is_done = matches!(status, 200 | 204);
+        let is_done = matches!(answer.status, 200 | 204);
+        if !is_done && !answer.is_failure() {
+            // It was refused, and so has ended nothing.
+            return;
+        }
         // What was sent may still arrive.
         let until = entry.ended + if is_done { 0 } else { LONGEST_UNDER_WAY };
         let end = End {
             why,
             began: entry.began,
             acknowledged: is_done.then_some(entry.ended),
+            until,
         };
         if let Event::SignOut { person, .. } = &entry.what {
             self.sign_outs.push((person, entry.began, until));
-            self.end_all(person, end, until);
+            self.end_all(person, end);
         } else if let Some(session) = entry.what.session()
             && let Some(session) = self.sessions.get_mut(session)
         {
@@ -172,10 +213,10 @@ impl<'a> Book<'a> {
     }
 
     /// Ends sessions together. One that began at the same time may have been spared.
-    fn end_all(&mut self, person: &str, end: End, until: u64) {
+    fn end_all(&mut self, person: &str, end: End) {
         let those = self.sessions.values_mut();
         let those = those.filter(|session| session.person == person);
-        for session in those.filter(|session| session.signed_in.0 <= until) {
+        for session in those.filter(|session| session.signed_in.0 <= end.until) {
             let is_certain = session.signed_in.1 < end.began;
             session.ends.push(End {
                 acknowledged: end.acknowledged.filter(|_| is_certain),
@@ -233,10 +274,57 @@ impl<'a> Book<'a> {
         times.any(|it| it.began < before && asked <= it.enabled)
     }
 
+    /// Whether whoever signs out with the newest access token of a session may be told that it is dead.
+    pub(super) fn may_be_over(&self, session: &str, (began, ended): (u64, u64)) -> bool {
+        let Some(session) = self.sessions.get(session) else {
+            return false;
+        };
+        let known = session.access.iter().filter(|(_, (_, had))| *had <= began);
+        let newest = known.max_by_key(|(_, when)| **when);
+        session.is_touched_before(ended)
+            || newest.is_some_and(|(access, _)| self.may_be_cut_off(session, access, ended))
+    }
+
+    /// Whether an access token, of a session or a service, may have come to the end of its life.
+    pub(super) fn may_be_expired(&self, session: Option<&str>, access: &str, ended: u64) -> bool {
+        let session = session.and_then(|session| self.sessions.get(session));
+        let asked = session.and_then(|session| session.access.get(access));
+        let asked = asked.map(|(asked, _)| *asked);
+        let asked = asked.or_else(|| self.services.get(access).copied());
+        // Whole seconds are written into a token.
+        asked.is_some_and(|asked| ended + 2 * SECOND > asked + ACCESS_LIFETIME)
+    }
+
+    /// Whether a person may have to wait at the login: attempts count before the password is looked at, also
+    /// those that a fault cut short, and those that other devices make at the same time.
+    pub(super) fn may_have_to_wait(&self, person: &str, (began, ended): (u64, u64)) -> bool {
+        let cut_short = |it: &Login<'_>| {
+            let is_near = it.when.0 <= ended && began <= it.when.1.saturating_add(LONGEST_WAIT);
+            it.person == person && it.is_failure && is_near
+        };
+        let at_once = |it: &&Login<'_>| it.when.0 <= ended && began <= it.when.1;
+        let mut logins = self.logins.iter();
+        logins.any(cut_short) || self.logins.iter().filter(at_once).count() > FREE_ATTEMPTS
+    }
+
     /// Whether there was a fault in that time, or so long before.
     pub(super) fn is_disturbed(&self, (began, ended): (u64, u64), before: u64) -> bool {
         let begun = self.faults.partition_point(|(from, _)| *from <= ended);
         let last = begun.checked_sub(1).and_then(|last| self.faults.get(last));
         last.is_some_and(|(_, to)| began <= to.saturating_add(before))
+    }
+
+    /// In hundredths, how much of the time there was a fault, or so long before.
+    pub(super) fn disturbed_share(&self, before: u64) -> u64 {
+        let (mut seen, end) = self.lasting;
+        let all = end.saturating_sub(seen);
+        let mut disturbed = 0;
+        for (from, to) in &self.faults {
+            let from = (*from).max(seen);
+            let to = to.saturating_add(before).min(end);
+            disturbed += to.saturating_sub(from);
+            seen = seen.max(to);
+        }
+        (disturbed * 100).checked_div(all).unwrap_or_default()
     }
 }

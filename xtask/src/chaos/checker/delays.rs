@@ -2,9 +2,8 @@
 
 use super::super::history::Event;
 use super::book::Book;
-use super::endings::QUIET_AFTER;
 use super::session::Session;
-use super::{SECOND, Verdict};
+use super::{QUIET_AFTER, SECOND, Verdict};
 
 /// Who looks at all verifiers from the moment on that a session has ended.
 pub(in super::super) const WATCH: &str = "watch of ";

@@ -1,19 +1,18 @@
 //! Rules 4 and 5: what was ended is over, everywhere and for good.
 
-use super::super::history::Event;
+use super::super::history::{Entry, Event};
 use super::book::Book;
 use super::session::{Session, Why};
-use super::{Rule, SECOND, Verdict};
+use super::{ACCESS_LIFETIME, QUIET_AFTER, Rule, SECOND, Verdict};
 
 /// A verifier that is told nothing believes for so long that it has missed nothing: two seconds, and the
 /// granularity of its clock.
 const LONGEST_BELIEF: u64 = 2 * SECOND + SECOND / 20;
 /// Where nothing was wrong, a verifier hears of a logout within this time.
 const USUAL_DELAY: u64 = SECOND;
-/// A bit stays for longer than any access token lives; a run that is longer has seen some go.
-const A_BIT_STAYS: u64 = 3_600 * SECOND;
-/// After a fault it is not wrong any more.
-pub(super) const QUIET_AFTER: u64 = 10 * SECOND;
+/// After a fault a replica has heard of every client within this time: it waits up to 5 s for an answer of its
+/// database, and then asks again.
+const CLIENTS_ARE_KNOWN: u64 = 6 * SECOND;
 
 pub(super) fn check(session: &Session<'_>, book: &Book<'_>, verdict: &mut Verdict) {
     verifiers_hear_of_it(session, book, verdict);
@@ -23,7 +22,8 @@ pub(super) fn check(session: &Session<'_>, book: &Book<'_>, verdict: &mut Verdic
         && death < calm
     {
         it_stays_so(session, calm, verdict);
-        if death + A_BIT_STAYS > calm {
+        // A bit stays for as long as an access token may live; a longer run has seen some go.
+        if death + ACCESS_LIFETIME > calm {
             its_bit_is_set(session, calm, book, verdict);
         }
     }
@@ -70,22 +70,14 @@ fn verifiers_hear_of_it(session: &Session<'_>, book: &Book<'_>, verdict: &mut Ve
 
 fn no_token_follows(session: &Session<'_>, book: &Book<'_>, verdict: &mut Verdict) {
     for entry in &session.entries {
-        let when = (entry.began, entry.ended);
         let what = match &entry.what {
             Event::Refresh {
-                client,
-                generation,
-                answer,
-                ..
+                generation, answer, ..
             } if answer.status == 200 => {
                 let ends = session.ends.iter().filter(|end| end.why != Why::Reuse);
                 let ended = ends.filter_map(|end| end.acknowledged).min();
-                let is_disabled =
-                    book.is_disabled(client, when) && !book.is_disturbed(when, QUIET_AFTER);
                 if ended.is_some_and(|ended| ended < entry.began) {
                     format!("generation {generation} was answered after the session was ended")
-                } else if is_disabled {
-                    format!("generation {generation} was answered while the client was disabled")
                 } else {
                     continue;
                 }
@@ -103,6 +95,31 @@ fn no_token_follows(session: &Session<'_>, book: &Book<'_>, verdict: &mut Verdic
         };
         let rule = Rule::NoRevocationIsLost;
         verdict.breaks(rule, Some(session.id), entry.ended, what);
+    }
+}
+
+/// A client that is disabled gets no session, no code and no tokens.
+pub(super) fn nothing_for_disabled_clients(
+    history: &[Entry],
+    book: &Book<'_>,
+    verdict: &mut Verdict,
+) {
+    for entry in history {
+        let (client, answer, what) = match &entry.what {
+            Event::Refresh { client, answer, .. } => (client, answer, "a refresh"),
+            Event::SignIn { client, answer, .. } => (client, answer, "the redemption of a code"),
+            Event::Password { client, answer, .. } => (client, answer, "a login"),
+            _ => continue,
+        };
+        let when = (entry.began, entry.ended);
+        if answer.status == 200
+            && book.is_disabled(client, when)
+            && !book.is_disturbed(when, CLIENTS_ARE_KNOWN)
+        {
+            let what = format!("{what} was answered while the client was disabled");
+            let session = entry.what.session();
+            verdict.breaks(Rule::NoRevocationIsLost, session, entry.ended, what);
+        }
     }
 }
 

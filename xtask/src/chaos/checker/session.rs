@@ -36,6 +36,8 @@ pub(super) struct End {
     pub(super) began: u64,
     /// When it was acknowledged.
     pub(super) acknowledged: Option<u64>,
+    /// Until then it has had its effect, or never has one.
+    pub(super) until: u64,
 }
 
 /// How a session ends.
@@ -103,6 +105,7 @@ impl<'a> Session<'a> {
                 why: Why::Reuse,
                 began: presented.entry.began,
                 acknowledged: is_caught.then_some(presented.entry.ended),
+                until: presented.entry.ended,
             });
         }
         let certain = self.ends.iter().filter(|end| end.acknowledged.is_some());
@@ -136,6 +139,21 @@ impl<'a> Session<'a> {
     /// Whether something may have ended it before an instant.
     pub(super) fn is_touched_before(&self, instant: u64) -> bool {
         self.touched_at.is_some_and(|touched| touched < instant)
+    }
+
+    /// Whether a sign-out everywhere may be what has ended it, and not an act that was about it alone.
+    pub(super) fn may_have_ended_with_others(&self) -> bool {
+        let Some(death) = self.death else {
+            return false;
+        };
+        let acknowledged = death.acknowledged.unwrap_or(u64::MAX);
+        let lived_after = |instant| {
+            self.presented()
+                .any(|it| it.status == 200 && it.entry.began > instant)
+        };
+        let mut sign_outs = self.ends.iter().filter(|end| end.why == Why::SignOut);
+        death.why == Why::SignOut
+            || sign_outs.any(|end| end.began < acknowledged && !lived_after(end.until))
     }
 
     /// When a thief of it was first caught.

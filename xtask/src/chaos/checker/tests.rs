@@ -189,10 +189,38 @@ impl Story {
         self.pause(30 * S).then(Event::Calm)
     }
 
+    /// The audit log was verified, and begins with the first key.
     fn whole(&mut self, is_whole: bool) -> &mut Self {
         self.then(Event::AuditVerified {
             is_whole,
             said: String::new(),
+        })
+        .key_recorded("made k1")
+    }
+
+    fn key_recorded(&mut self, detail: &str) -> &mut Self {
+        self.then(Event::Audit {
+            kind: text("signing_keys_changed"),
+            session: None,
+            person: None,
+            client: None,
+            detail: Some(text(detail)),
+        })
+    }
+
+    /// The answers to the last questions about a session that nobody has ended; the next generation is this one.
+    fn used_up(&mut self, generation: u32) -> &mut Self {
+        self.refreshed(Role::Honest, generation, "last")
+            .refreshed(Role::Honest, generation + 1, "very last")
+            .refused(Role::Ghost, 1, "ghost")
+    }
+
+    fn sign_out(&mut self, session: &str, how: Answer) -> &mut Self {
+        self.then(Event::SignOut {
+            session: text(session),
+            person: text("ada"),
+            position: None,
+            answer: how,
         })
     }
 
@@ -597,7 +625,7 @@ fn every_record_of_what_was_acknowledged_is_missed() {
         story
             .recorded("client_disabled", None)
             .recorded("client_enabled", None);
-        story.recorded("signing_keys_changed", None);
+        story.key_recorded("made k2, rescheduled k1");
         story
     };
     full().keeps_all_rules();
@@ -611,9 +639,10 @@ fn every_record_of_what_was_acknowledged_is_missed() {
     ];
     for missing in kinds {
         let mut story = full();
-        story
-            .entries
-            .retain(|entry| !matches!(&entry.what, Event::Audit { kind, .. } if kind == missing));
+        let is_it =
+            |entry: &Entry| matches!(&entry.what, Event::Audit { kind, .. } if kind == missing);
+        let last = story.entries.iter().rposition(is_it).unwrap();
+        story.entries.remove(last);
         assert_eq!(
             story.broken(),
             BTreeSet::from([Rule::NoRecordIsLost]),
@@ -676,6 +705,9 @@ fn an_audit_log_that_is_not_whole_or_was_not_verified_is_a_violation() {
 #[test]
 fn an_owner_who_was_taken_for_a_thief_is_a_violation() {
     let mut story = Story::signed_in();
+    story
+        .fault(S)
+        .present(Role::Honest, 1, "k1", answer(0, "timeout"));
     story.calm().whole(true).recorded("login_succeeded", None);
     story
         .recorded("session_started", Some("s"))
@@ -795,4 +827,316 @@ fn delays_are_measured_from_the_acknowledgement_to_the_refusal() {
     assert!(delays.disturbed.is_empty());
     assert!((super::Delays::percentile(&[1_000, 2_000, 9_000], 50) - 2.0).abs() < 1e-9);
     assert!((super::Delays::percentile(&[1_000, 2_000, 9_000], 100) - 9.0).abs() < 1e-9);
+}
+
+#[test]
+fn a_sign_out_that_comes_later_is_no_record_of_a_logout() {
+    let mut later = Story::signed_in();
+    later.logout().pause(S).sign_out("s", answer(204, ""));
+    later.ended_well(&[]).breaks(Rule::NoRecordIsLost);
+    let mut before = Story::signed_in();
+    before.fault(S).sign_out("s", answer(0, "timeout")).logout();
+    before.ended_well(&[]).keeps_all_rules();
+    let mut without_effect = Story::signed_in();
+    without_effect
+        .fault(S)
+        .sign_out("s", answer(0, "timeout"))
+        .pause(20 * S);
+    without_effect.refreshed(Role::Honest, 1, "k1").logout();
+    without_effect.ended_well(&[]).breaks(Rule::NoRecordIsLost);
+}
+
+#[test]
+fn the_token_of_a_service_is_never_called_dead() {
+    let story = |reason: &str| {
+        let mut story = Story::new();
+        story.fault(60 * S).pause(S).then(Event::Service {
+            client: text("orders"),
+            access: Some(text("of orders")),
+            answer: answer(200, ""),
+        });
+        story.then(Event::Verify {
+            verifier: 1,
+            session: None,
+            access: text("of orders"),
+            reject: Some(text(reason)),
+        });
+        story
+    };
+    story("revocation_stale").keeps_all_rules();
+    story("revoked").breaks(Rule::NoHonestClientIsLoggedOut);
+    story("cut_off").breaks(Rule::NoHonestClientIsLoggedOut);
+    story("expired").breaks(Rule::NoFailureWithoutFault);
+    story("bad_signature").breaks(Rule::NoFailureWithoutFault);
+    let mut without_fault = Story::new();
+    without_fault.then(Event::Verify {
+        verifier: 1,
+        session: None,
+        access: text("of orders"),
+        reject: Some(text("unknown_kid")),
+    });
+    without_fault.breaks(Rule::NoFailureWithoutFault);
+}
+
+#[test]
+fn a_token_expires_when_its_time_is_over_and_not_before() {
+    let story = |pause| {
+        let mut story = Story::signed_in();
+        story.pause(pause).verified("a1", Some("expired"));
+        story
+    };
+    story(3_590 * S).breaks(Rule::NoFailureWithoutFault);
+    story(3_600 * S).keeps_all_rules();
+    let mut dead = Story::signed_in();
+    dead.logout().pause(S).verified("a1", Some("expired"));
+    dead.breaks(Rule::NoFailureWithoutFault);
+}
+
+#[test]
+fn a_fault_makes_no_signature_invalid() {
+    for reason in ["bad_signature", "invalid_signature", "wrong_issuer"] {
+        let mut story = Story::signed_in();
+        story.fault(60 * S).verified("a1", Some(reason));
+        story.breaks(Rule::NoFailureWithoutFault);
+    }
+}
+
+#[test]
+fn an_error_of_the_service_is_a_violation_whatever_is_wrong() {
+    for error in [
+        answer(500, "server_error"),
+        answer(502, ""),
+        answer(503, "server_error"),
+    ] {
+        let mut story = Story::signed_in();
+        story.fault(60 * S).admin(Act::DisableClient, "phone");
+        story.present(Role::Honest, 1, "k1", error);
+        story.breaks(Rule::NoUnexpectedAnswer);
+    }
+}
+
+#[test]
+fn a_client_that_is_disabled_gets_neither_codes_nor_sessions() {
+    let story = |pause| {
+        let mut story = Story::new();
+        story.admin(Act::DisableClient, "phone").pause(pause);
+        story.sign_in("s", "phone");
+        story
+    };
+    story(S / 2).keeps_all_rules();
+    let served = check(&story(2 * S).entries).violations;
+    let what: Vec<_> = served
+        .iter()
+        .map(|it| (it.rule, it.what.as_str()))
+        .collect();
+    assert_eq!(
+        what,
+        [
+            (
+                Rule::NoRevocationIsLost,
+                "a login was answered while the client was disabled"
+            ),
+            (
+                Rule::NoRevocationIsLost,
+                "the redemption of a code was answered while the client was disabled"
+            ),
+        ]
+    );
+}
+
+#[test]
+fn a_disabled_client_is_told_so_and_nothing_else() {
+    let story = |how| {
+        let mut story = Story::signed_in();
+        story.admin(Act::DisableClient, "phone").pause(2 * S);
+        story.present(Role::Honest, 1, "k1", how);
+        story
+    };
+    story(answer(401, "invalid_client")).keeps_all_rules();
+    story(answer(401, "invalid_token")).breaks(Rule::NoUnexpectedAnswer);
+    story(answer(403, "invalid_client")).breaks(Rule::NoUnexpectedAnswer);
+}
+
+#[test]
+fn a_sign_out_or_an_administrator_finds_nothing_only_where_the_session_may_be_over() {
+    let end_session = |how| Event::Admin {
+        act: Act::EndSession,
+        subject: text("s"),
+        position: None,
+        answer: how,
+    };
+    let refused = answer(401, "invalid_token");
+    let mut sign_out = Story::signed_in();
+    sign_out.sign_out("s", refused.clone());
+    sign_out.breaks(Rule::NoUnexpectedAnswer);
+    let mut administrator = Story::signed_in();
+    administrator.then(end_session(answer(404, "not_found")));
+    administrator.breaks(Rule::NoUnexpectedAnswer);
+    let mut over = Story::signed_in();
+    over.logout().sign_out("s", refused.clone());
+    over.then(end_session(answer(404, "not_found")));
+    over.keeps_all_rules();
+    let mut lost = Story::signed_in();
+    lost.fault(S).sign_out("s", answer(0, "timeout"));
+    lost.sign_out("s", refused.clone()).keeps_all_rules();
+    let mut cut_off = Story::signed_in();
+    cut_off.admin(Act::DisableClient, "phone");
+    cut_off.sign_out("s", refused).keeps_all_rules();
+}
+
+#[test]
+fn what_was_refused_has_ended_no_session() {
+    let mut story = Story::signed_in();
+    story.admin(Act::DisableClient, "phone");
+    story.then(Event::Logout {
+        session: text("s"),
+        client: text("phone"),
+        with: text("refresh_token"),
+        position: None,
+        answer: answer(401, "invalid_client"),
+    });
+    story.admin(Act::EnableClient, "phone");
+    story
+        .refused(Role::Honest, 1, "k1")
+        .breaks(Rule::NoHonestClientIsLoggedOut);
+}
+
+#[test]
+fn a_login_has_to_wait_only_where_others_have_failed_or_come_at_once() {
+    let login = |story: &mut Story, status| {
+        story.then(Event::Password {
+            person: text("ada"),
+            client: text("phone"),
+            answer: answer(status, ""),
+        });
+    };
+    let mut without_reason = Story::new();
+    login(&mut without_reason, 429);
+    without_reason.breaks(Rule::NoUnexpectedAnswer);
+    let mut after_a_failure = Story::new();
+    after_a_failure.fault(S);
+    login(&mut after_a_failure, 0);
+    login(&mut after_a_failure, 429);
+    after_a_failure.keeps_all_rules();
+    let mut at_once = Story::new();
+    for _ in 0..6 {
+        login(&mut at_once, 200);
+        at_once.at -= 2_000;
+    }
+    login(&mut at_once, 429);
+    at_once.keeps_all_rules();
+    let mut always = Story::new();
+    always.fault(S);
+    login(&mut always, 0);
+    for _ in 0..12 {
+        login(&mut always, 429);
+    }
+    always.breaks(Rule::NoUnexpectedAnswer);
+}
+
+#[test]
+fn a_session_that_nobody_has_ended_is_used_up_at_the_end() {
+    let last = |questions: &dyn Fn(&mut Story)| {
+        let mut story = Story::signed_in();
+        story.refreshed(Role::Honest, 1, "k1").calm();
+        questions(&mut story);
+        story.whole(true).recorded("login_succeeded", None);
+        story.recorded("session_started", Some("s"));
+        story
+    };
+    let whole = |story: &mut Story| {
+        story.used_up(2);
+    };
+    let mut kept = last(&whole);
+    kept.recorded("refresh_reused", Some("s")).keeps_all_rules();
+    last(&|_| {}).breaks(Rule::OneSuccessor);
+    let without_ghost = |story: &mut Story| {
+        story.refreshed(Role::Honest, 2, "last");
+        story.refreshed(Role::Honest, 3, "very last");
+    };
+    last(&without_ghost).breaks(Rule::OneSuccessor);
+    let only_ghost = |story: &mut Story| {
+        story.refused(Role::Ghost, 1, "ghost");
+    };
+    let mut without_honest = last(&only_ghost);
+    without_honest
+        .recorded("refresh_reused", Some("s"))
+        .breaks(Rule::OneSuccessor);
+    let ghost_too_early = |story: &mut Story| {
+        story.refreshed(Role::Honest, 2, "last");
+        story.refused(Role::Ghost, 9, "ghost");
+        story.refreshed(Role::Honest, 3, "very last");
+    };
+    last(&ghost_too_early).breaks(Rule::OneSuccessor);
+}
+
+#[test]
+fn keys_are_counted_exactly() {
+    let story = |how: &[u16], records: usize| {
+        let mut story = Story::new();
+        story.fault(S);
+        for status in how {
+            story.then(Event::Admin {
+                act: Act::RotateKeys,
+                subject: text("the issuer"),
+                position: None,
+                answer: answer(*status, ""),
+            });
+        }
+        story.calm().whole(true);
+        for _ in 0..records {
+            story.key_recorded("made k2, rescheduled k1");
+        }
+        // No key was made.
+        story.key_recorded("destroyed k1");
+        story
+    };
+    story(&[200], 1).keeps_all_rules();
+    story(&[200], 0).breaks(Rule::NoRecordIsLost);
+    story(&[200], 2).breaks(Rule::NoRecordIsLost);
+    story(&[408, 200], 1).keeps_all_rules();
+    story(&[408, 200], 2).keeps_all_rules();
+    story(&[408, 200], 0).breaks(Rule::NoRecordIsLost);
+}
+
+#[test]
+fn an_introspection_that_does_not_say_whether_is_a_violation() {
+    let mut story = Story::signed_in();
+    story.then(Event::Introspect {
+        session: text("s"),
+        access: text("a1"),
+        active: None,
+        answer: answer(200, ""),
+    });
+    story.breaks(Rule::NoUnexpectedAnswer);
+}
+
+#[test]
+fn a_history_without_the_last_questions_or_without_anything_is_no_clean_bill() {
+    assert_eq!(check(&[]).unchecked.len(), 2);
+    assert_eq!(check(&Story::signed_in().entries).unchecked.len(), 1);
+    let mut whole = Story::signed_in();
+    whole.logout().ended_well(&["session_ended"]);
+    assert!(check(&whole.entries).unchecked.is_empty());
+}
+
+#[test]
+fn the_share_of_the_time_near_faults_is_told() {
+    let mut story = Story::new();
+    story.entries.clear();
+    story.at = 0;
+    story.then(Event::Setup {
+        database: text("sqlite"),
+        seed: 1,
+        replicas: 1,
+        verifiers: Vec::new(),
+        clients: Vec::new(),
+    });
+    story.at = 10 * S;
+    // They overlap.
+    story.fault(4 * S).pause(S).fault(S);
+    story.at = 100 * S;
+    story.then(Event::Calm);
+    let verdict = check(&story.entries);
+    assert_eq!((verdict.recovering, verdict.disturbed), (9, 14));
 }
