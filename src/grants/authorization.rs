@@ -100,6 +100,9 @@ impl TokenService {
                 let error = OAuthError::invalid_request(description);
                 Err(AuthorizationError::Shown(error))
             }
+            Some(name) if name.starts_with("urn:") && parameters.is_too_long() => {
+                Err(AuthorizationError::Shown(parameters::too_long()))
+            }
             Some(name) if name.starts_with("urn:") => self.pushed_request(&client, name, now).await,
             _ if client.metadata.require_pushed_authorization_requests => {
                 // RFC 9126 §6. The rest is read to learn whom to tell.

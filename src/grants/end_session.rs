@@ -17,6 +17,10 @@ use crate::domain::id::{ClientId, SessionId};
 use crate::domain::ports::StoreError;
 use crate::domain::session::{EndReason, Session};
 
+/// How long the way back may be, with the state, in which a byte may take three. It is sealed into an
+/// address of ours, which has to come through proxies like that of a login.
+const MOST_RETURN_BYTES: usize = 4 * 1024;
+
 /// The parameters (§2).
 #[derive(Clone, Debug, Default)]
 pub struct EndSessionRequest<'a> {
@@ -83,6 +87,12 @@ impl TokenService {
                 );
             }
         };
+        if return_to
+            .as_ref()
+            .is_some_and(|uri| uri.len() > MOST_RETURN_BYTES)
+        {
+            return invalid("state is too long: with it, the way back has at most 4096 characters");
+        }
         Ok(EndSession {
             client_id: client.map(|client| client.id.clone()),
             return_to,

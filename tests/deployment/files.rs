@@ -186,6 +186,126 @@ fn there_is_time_to_stop() {
 }
 
 #[test]
+fn the_selectors_for_kubernetes_select_the_pods_and_not_the_database() {
+    let kustomization = yaml("deploy/kubernetes/kustomization.yaml");
+    for label in kustomization["labels"].as_array().unwrap() {
+        // It would take the place of selectors of other pods.
+        assert_eq!(label["includeSelectors"], false);
+    }
+    let resources = kustomization["resources"].as_array().unwrap().iter();
+    let files = resources.map(|name| format!("deploy/kubernetes/{}", name.as_str().unwrap()));
+    assert_selectors(&files.map(|file| yaml(&file)).collect::<Vec<_>>());
+
+    let built = Command::new("kubectl")
+        .arg("kustomize")
+        .arg(root().join("deploy/kubernetes"))
+        .output();
+    let Ok(built) = built else {
+        skip(
+            "kubectl",
+            "install it (https://kubernetes.io/docs/tasks/tools)",
+        );
+        return;
+    };
+    let said = String::from_utf8([built.stdout, built.stderr].concat()).unwrap();
+    assert!(built.status.success(), "{said}");
+    let documents = said.split("\n---\n");
+    let read = documents.map(|text| serde_saphyr::from_str(text).unwrap());
+    assert_selectors(&read.collect::<Vec<_>>());
+}
+
+fn assert_selectors(resources: &[Value]) {
+    let of_kind = |kind: &str| {
+        let mut all = resources.iter().filter(|resource| resource["kind"] == kind);
+        let spec = &all.next().unwrap_or_else(|| panic!("no {kind}"))["spec"];
+        assert!(all.next().is_none(), "two of {kind}");
+        spec
+    };
+    let pod = &of_kind("Deployment")["template"]["metadata"]["labels"];
+    let selects = |selector: &Value| {
+        let labels = selector.as_object().unwrap();
+        labels.iter().all(|(name, value)| pod[name] == *value)
+    };
+    let policy = of_kind("NetworkPolicy");
+    for (what, selector) in [
+        (
+            "Deployment",
+            &of_kind("Deployment")["selector"]["matchLabels"],
+        ),
+        ("Service", &of_kind("Service")["selector"]),
+        (
+            "PodDisruptionBudget",
+            &of_kind("PodDisruptionBudget")["selector"]["matchLabels"],
+        ),
+        ("NetworkPolicy", &policy["podSelector"]["matchLabels"]),
+    ] {
+        let is_there = selector.as_object().is_some_and(|it| !it.is_empty());
+        assert!(is_there, "{what} selects everything, or nothing");
+        assert!(selects(selector), "{what}: {selector} and not {pod}");
+    }
+    let receivers = policy["egress"].as_array().unwrap().iter();
+    let receivers = receivers.flat_map(|rule| rule["to"].as_array().unwrap());
+    let pods = receivers.filter_map(|receiver| receiver.get("podSelector"));
+    let databases: Vec<_> = pods.map(|selector| &selector["matchLabels"]).collect();
+    assert_eq!(databases.len(), 1, "{databases:?}");
+    assert!(!selects(databases[0]), "the database is {}", databases[0]);
+}
+
+#[test]
+fn the_proxy_that_is_trusted_in_kubernetes_is_an_example_that_is_nobody() {
+    let settings: toml::Table = read("deploy/kubernetes/tokensmith.toml").parse().unwrap();
+    for network in settings["trusted_proxies"].as_array().unwrap() {
+        let network = network.as_str().unwrap();
+        // RFC 5737 §3: addresses for documentation.
+        let (address, length) = network.split_once('/').unwrap_or((network, "32"));
+        assert!(address.starts_with("192.0.2."), "{network}");
+        assert!(length.parse::<u8>().unwrap() >= 24, "{network}");
+    }
+}
+
+#[test]
+fn the_proxy_waits_longer_than_the_server_takes() {
+    let gate = read("src/store/gate.rs");
+    let (_, rest) = gate
+        .split_once("const THOROUGH_TIMEOUT: Duration = Duration::from_secs(")
+        .unwrap();
+    let longest: u64 = rest.split(')').next().unwrap().parse().unwrap();
+    let nginx = read("deploy/nginx.conf");
+    let (_, rest) = nginx
+        .split_once("location ~ ^/(api/me|account|logout|oauth/logout)(/|$) {")
+        .unwrap();
+    let location = rest.split('}').next().unwrap();
+    assert!(number_after(location, "proxy_read_timeout ") > longest);
+    // The first expression that fits is the one.
+    let (_, others) = rest.split_once("location ~ ^/(oauth|").unwrap();
+    let (others, _) = others.split_once(')').unwrap();
+    for path in ["api/me", "account", "logout"] {
+        assert!(
+            !others.split('|').any(|other| other == path),
+            "{path} twice"
+        );
+    }
+}
+
+#[test]
+fn the_proxy_may_open_a_file_for_each_connection() {
+    let nginx = read("deploy/nginx.conf");
+    let connections = number_after(&nginx, "worker_connections ");
+    let files = number_after(&nginx, "worker_rlimit_nofile ");
+    assert!(files >= 2 * connections, "{files} for {connections}");
+    let compose = yaml("deploy/compose.yaml");
+    let allowed = compose["services"]["nginx"]["ulimits"]["nofile"].as_u64();
+    assert!(allowed >= Some(files), "{allowed:?}");
+}
+
+/// The number of a directive of nginx.
+fn number_after(text: &str, directive: &str) -> u64 {
+    let (_, rest) = text.split_once(directive).unwrap();
+    let (value, _) = rest.split_once(';').unwrap();
+    value.trim_end_matches('s').parse().unwrap()
+}
+
+#[test]
 fn nothing_may_more_than_it_needs() {
     let deployment = yaml("deploy/kubernetes/deployment.yaml");
     let pod = &deployment["spec"]["template"]["spec"]["securityContext"];

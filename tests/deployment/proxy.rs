@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use reqwest::Method;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream as Connection};
 
 use crate::harness::app::{TestClient, free_port};
 use crate::harness::login::Tokens;
@@ -222,6 +224,15 @@ async fn what_is_not_for_strangers_is_not_there() {
         "/oauth/%2e%2e/metrics",
         "/oauth%2f..%2fmetrics",
         "/oauth/..%2fapi/admin/keys",
+        // Where the path leads to when its escapes are undone, and where the server sees none of that.
+        "/api/admin/clients/x%2f..%2f..%2f..%2f..%2flogin",
+        "/api/admin/clients/x%2F..%2F..%2F..%2F..%2Flogin?x=1",
+        "/api/admin/clients/%2e%2e/%2e%2e/%2E%2E/login",
+        "/api/admin/clients/../../../login",
+        "/api/admin//../../login",
+        "/login/./",
+        "/login/..",
+        "/login//",
         "/API/ADMIN/clients",
         "/api/menu",
         "/",
@@ -233,6 +244,9 @@ async fn what_is_not_for_strangers_is_not_there() {
     for path in ["/oauth%2f", "/api/admin", "/api/menu"] {
         assert!(!log.contains(path), "{path} has come through");
     }
+    // What stands in a query is not looked at.
+    let query = "/.well-known/jwks.json?x=%2f..%2f%2e//";
+    assert_eq!(site.nginx.status_of(query), 200);
     assert_eq!(
         site.nginx.status_of("/healthz"),
         200,
@@ -286,6 +300,86 @@ async fn the_stream_of_revocations_is_passed_on_as_it_comes() {
     assert!(took < Duration::from_secs(1), "the event took {took:?}");
     drop(stream);
     site.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_longest_that_strangers_may_have_repeated_comes_through() {
+    let Some(site) = Site::start().await else {
+        return;
+    };
+    let back = "https://app.example.com/bye";
+    let options = ["--public", "--post-logout-redirect-uri", back];
+    let shop = site.app.app_for_people("shop", &options).await;
+    site.until_both_know(&shop).await;
+    let begins = "/oauth/authorize?client_id=shop&redirect_uri=http://127.0.0.1/callback&state=";
+    let ends = format!("/oauth/logout?client_id=shop&post_logout_redirect_uri={back}&state=");
+    for (start, length, expected) in [
+        (begins, 4_000, 303),
+        (begins, 15_000, 303),
+        (&ends, 1_300, 303),
+        (&ends, 15_000, 400),
+    ] {
+        for _ in 0..4 {
+            let path = format!("{start}{}", "!".repeat(length));
+            assert_eq!(site.nginx.status_of(&path), expected, "{start}… {length}");
+            let form = path.split_once('?').unwrap().1.to_owned();
+            let path = start.split_once('?').unwrap().0;
+            let post = site.app.request(Method::POST, path).body(form);
+            let post = post.header("content-type", "application/x-www-form-urlencoded");
+            let status = post.send().await.unwrap().status();
+            assert_eq!(status, expected, "posted {start}… {length}");
+            let keys = site.nginx.status_of("/.well-known/jwks.json");
+            assert_eq!(keys, 200, "after {start}… {length}");
+        }
+    }
+    site.close();
+}
+
+/// A replica whose answers have as many bytes of a head as the last part of the path says.
+async fn verbose_replica() -> String {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        while let Ok((connection, _)) = listener.accept().await {
+            tokio::spawn(answer_verbosely(connection));
+        }
+    });
+    address
+}
+
+async fn answer_verbosely(mut connection: Connection) -> Option<()> {
+    let mut asked = Vec::new();
+    while !asked.ends_with(b"\r\n\r\n") {
+        asked.push(connection.read_u8().await.ok()?);
+    }
+    let asked = String::from_utf8(asked).ok()?;
+    let path = asked.split(' ').nth(1)?;
+    let bytes = path.rsplit('/').next()?.parse().ok()?;
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\nX: {}\r\n\r\n",
+        "x".repeat(bytes)
+    );
+    connection.write_all(head.as_bytes()).await.ok()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_cannot_be_passed_on_takes_no_replica_from_others() {
+    let (one, other) = (verbose_replica().await, verbose_replica().await);
+    let Some(nginx) = Nginx::start(free_port(), [&one, &other]).await else {
+        return;
+    };
+    assert_eq!(nginx.status_of("/docs/60000"), 200, "that is a long head");
+    for _ in 0..4 {
+        assert_eq!(nginx.status_of("/docs/70000"), 502, "that is too long");
+    }
+    for _ in 0..4 {
+        assert_eq!(nginx.status_of("/docs/10"), 200);
+    }
+    let path = "/docs/70000?name=ada";
+    assert_eq!(nginx.status_of(path), 502);
+    let log = nginx.log();
+    assert!(log.contains("\"GET /docs/70000\" 502 127.0.0.1:"), "{log}");
+    assert!(!log.contains("name=ada"), "{log}");
 }
 
 /// Tokens and refreshes from eight clients, while one replica is killed in their midst.

@@ -92,7 +92,10 @@ impl AuthorizationParameters {
         })
     }
 
-    fn is_too_long(&self) -> bool {
+    /// Such a request is refused, and none of it is repeated: it might be longer than a head that a
+    /// proxy takes.
+    #[must_use]
+    pub fn is_too_long(&self) -> bool {
         let bytes = self.iter().map(|(name, value)| name.len() + value.len());
         bytes.sum::<usize>() > MOST_BYTES
     }
@@ -126,14 +129,13 @@ impl TokenService {
             })
         };
         let text = |name| one(name).map(|value| value.map(ToOwned::to_owned));
+        back.mode = response_mode(one("response_mode")?)?;
+        if parameters.is_too_long() {
+            return Err(too_long());
+        }
         back.state = text("state")?;
         if let Some(name) = parameters.find_repeated() {
             let description = format!("the parameter {name} is repeated");
-            return Err(OAuthError::invalid_request(description));
-        }
-        back.mode = response_mode(one("response_mode")?)?;
-        if parameters.is_too_long() {
-            let description = "the parameters are longer than 4096 characters altogether";
             return Err(OAuthError::invalid_request(description));
         }
         refuse_unsupported(parameters)?;
@@ -214,6 +216,10 @@ fn check_size(request: AuthorizationRequest) -> Result<AuthorizationRequest, OAu
     Ok(request)
 }
 
+pub(super) fn too_long() -> OAuthError {
+    OAuthError::invalid_request("the parameters are longer than 4096 characters altogether")
+}
+
 /// Where the answer may go. Until that is known nothing is redirected (RFC 6749 §4.1.2.1).
 fn return_address(
     client: &Client,
@@ -236,7 +242,10 @@ fn return_address(
         client_id: client.id.clone(),
         redirect_uri,
         mode: ResponseMode::Query,
-        state: parameters.first("state").map(ToOwned::to_owned),
+        state: parameters
+            .first("state")
+            .filter(|_| !parameters.is_too_long())
+            .map(ToOwned::to_owned),
     })
 }
 

@@ -17,22 +17,28 @@ pub(in crate::http) async fn get(
     endpoints: web::Data<Endpoints>,
     request: HttpRequest,
 ) -> HttpResponse {
-    visit(&endpoints, &request, begin).await
+    visit(&endpoints, &request, async |visitor| {
+        let parameters = parameters(visitor.request.query_string())?;
+        begin(&visitor, &parameters).await
+    })
+    .await
 }
 
-async fn begin(visitor: Visitor<'_>) -> Result<HttpResponse, PageError> {
-    let parameters = parameters(visitor.request.query_string())?;
+async fn begin(
+    visitor: &Visitor<'_>,
+    parameters: &AuthorizationParameters,
+) -> Result<HttpResponse, PageError> {
     if let Some(Ok(id)) = parameters.first("client_id").map(str::parse) {
         Caller::note(visitor.request, &id);
     }
     let service = &visitor.endpoints.service;
     let asked = service
-        .authorization_request(&parameters, &visitor.context, visitor.now)
+        .authorization_request(parameters, &visitor.context, visitor.now)
         .await;
     match asked {
         Ok(asked) => {
             let errand = Errand::Authorize(Box::new(PendingRequest::new(asked)));
-            Stop::new(&visitor, errand).go_on().await
+            Stop::new(visitor, errand).go_on().await
         }
         Err(error) => authorization_failed(error, visitor.endpoints, &visitor.frame()),
     }
@@ -56,8 +62,13 @@ pub(in crate::http) async fn post(
 ) -> HttpResponse {
     visit(&endpoints, &request, async |visitor| {
         let RawForm(pairs) = form?;
+        let parameters = AuthorizationParameters::new(pairs);
+        if parameters.is_too_long() {
+            // It is refused whoever comes, and as an address it might not come through a proxy.
+            return begin(&visitor, &parameters).await;
+        }
         let query = form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(&pairs)
+            .extend_pairs(parameters.iter())
             .finish();
         let path = visitor.pages().path("/oauth/authorize");
         redirect(&format!("{path}?{query}"))

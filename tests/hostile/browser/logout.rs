@@ -283,6 +283,43 @@ async fn attack_29_a_state_adds_nothing_to_the_way_back() {
 }
 
 #[tokio::test]
+async fn attack_31_the_way_back_after_a_logout_has_a_length() {
+    let scene = Scene::new().await;
+    web_app(&scene).await;
+    let mut ada = scene.browser_of(&scene.ada).await;
+    let mut nobody = Person::new(&scene.app);
+    let way = "https://app.example.com/bye?state=";
+    let longest = "s".repeat(4_096 - way.len());
+    let longer = format!("{longest}s");
+    // Each takes three.
+    let marks = "!".repeat(1_400);
+    for (state, is_good) in [(&longest, true), (&longer, false), (&marks, false)] {
+        let form = [
+            ("client_id", "web"),
+            ("post_logout_redirect_uri", "https://app.example.com/bye"),
+            ("state", state),
+        ];
+        let query = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(form)
+            .finish();
+        let link = format!("/oauth/logout?{query}");
+        let what = format!("{} characters", state.len());
+        let asked = ada.cross_site_get(&link).await;
+        let sent_on = nobody.cross_site_get(&link).await;
+        let posted = nobody.cross_site_post("/oauth/logout", &form).await;
+        if is_good {
+            assert!(asked.has_id("logout"), "{what}");
+            assert_eq!(sent_on.header("location"), format!("{way}{state}"));
+            assert!(posted.header("location").len() < 7 * 1024, "{what}");
+        } else {
+            assert_shown(&asked, &what);
+            assert_shown(&sent_on, &what);
+            assert_shown(&posted, &what);
+        }
+    }
+}
+
+#[tokio::test]
 async fn attack_30_an_id_token_without_a_browser_ends_its_own_session_and_no_other() {
     let scene = Scene::new().await;
     let mut ada = scene.browser_of(&scene.ada).await;

@@ -4,8 +4,10 @@
 use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 
+use super::pushed::pushed;
 use super::{AuthorizationRequest, Scene, assert_shown, callback, refused};
 use crate::harness::login::claims;
+use crate::harness::person::Page;
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -199,6 +201,67 @@ async fn attack_31_no_length_costs_much_or_comes_far() {
         assert!(response.status().is_client_error(), "{}", response.status());
     }
     scene.code(&mut ada, &[]).await;
+}
+
+/// What a proxy takes as the head of an answer, as most are set up.
+const BUFFER_OF_A_PROXY: usize = 16 * 1024;
+
+fn assert_fits(page: &Page, what: &str) {
+    let lines = page.headers.iter();
+    let bytes: usize = lines
+        .map(|(name, value)| name.as_str().len() + value.len() + 4)
+        .sum();
+    assert!(bytes < BUFFER_OF_A_PROXY, "{what}: {bytes} bytes");
+}
+
+#[tokio::test]
+async fn attack_31_what_is_repeated_fits_into_the_buffer_of_a_proxy() {
+    let scene = Scene::new().await;
+    let mut ada = scene.browser_of(&scene.ada).await;
+    // Each takes three in an address.
+    for byte in ["!", "\u{1}", "\u{20ac}"] {
+        for length in [3_600, 4_096, 20_000] {
+            let what = format!("{length} bytes of {byte:?}");
+            let state = byte.repeat(length / byte.len());
+            let is_refused = length > 3_600 || byte == "\u{1}";
+            let request = scene.request().with("state", &state);
+            let page = scene.app.authorize(&mut ada, &request).await;
+            assert_fits(&page, &what);
+            let answer = callback(&page, &request);
+            assert_eq!(answer.error.is_some(), is_refused, "{what}");
+            let state = (length <= 3_600).then_some(state);
+            assert_eq!(answer.state, state, "{what}");
+            for request in [request.clone().with_another("state", "x"), request] {
+                // A body has room for fewer of them.
+                let form = &request.parameters;
+                let page = ada.cross_site_post("/oauth/authorize", form).await;
+                assert_fits(&page, &format!("posted {what}"));
+                let is_too_large = page.status == 413;
+                assert_eq!(is_too_large, length > 4_096, "{what}: {}", page.status);
+            }
+        }
+    }
+    let raw = format!("{}&state={}", query(&scene, ""), "!".repeat(15_000));
+    let raw = raw.replacen("&state=af0ifjsldkj", "", 1);
+    let (path, form) = raw.split_once('?').unwrap();
+    let post = scene.app.request(Method::POST, path);
+    let post = post.header(CONTENT_TYPE, FORM).body(form.to_owned());
+    let reply = scene.app.send(post).await;
+    assert_eq!(reply.status, 303);
+    let location = reply.header("location");
+    assert!(location.len() < 1_000, "{location}");
+    assert!(location.contains("error=invalid_request"), "{location}");
+
+    // Nor is more taken beside the name of a pushed request, which that does not use up.
+    let own = pushed(&scene, &scene.request()).await;
+    let more = own.clone().with("state", &"s".repeat(4_096));
+    assert_shown(&scene.app.authorize(&mut ada, &more).await, "a name");
+    let posted = ada
+        .cross_site_post("/oauth/authorize", &more.parameters)
+        .await;
+    assert_shown(&posted, "a posted name");
+    let page = scene.app.authorize(&mut ada, &own).await;
+    callback(&page, &scene.request()).code();
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ async fn push(scene: &Scene, client: &TestClient, request: &AuthorizationRequest
 }
 
 /// A request that stands for one that was pushed.
-async fn pushed(scene: &Scene, request: &AuthorizationRequest) -> AuthorizationRequest {
+pub(super) async fn pushed(scene: &Scene, request: &AuthorizationRequest) -> AuthorizationRequest {
     let reply = push(scene, &scene.shop, request).await;
     assert_eq!(reply.status, 201, "{}", reply.text);
     assert_eq!(reply.header("cache-control"), "no-store");

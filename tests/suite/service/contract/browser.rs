@@ -115,7 +115,11 @@ impl Scene {
         let asks = AuthorizationRequest::of(&self.people.phone);
         let post = |path| self.app.request(Method::POST, path);
         let begins = post("/oauth/authorize").form(&asks.parameters);
+        let too_much = asks.with("response_mode", "form_post");
+        let too_much = too_much.with("state", &"s".repeat(4_096));
+        let begins_in_vain = post("/oauth/authorize").form(&too_much.parameters);
         let ends = post("/oauth/logout").form(&[("client_id", &self.visitors.shop.id)]);
+        cases.push(("authorizeByForm", 200, begins_in_vain));
         cases.push(("authorizeByForm", 303, begins));
         cases.push(("endSessionByForm", 303, ends));
         cases
