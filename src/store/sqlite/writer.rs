@@ -24,7 +24,8 @@ pub(super) struct Job {
 
 /// The transition runs inside the writer's transaction and leaves behind what to tell its caller
 /// once that is committed.
-pub(super) type Run = Box<dyn for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Finished> + Send>;
+pub(super) type Run =
+    Box<dyn for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Finished> + Send>;
 
 /// What the writer is asked for.
 pub(super) enum Request {
