@@ -34,7 +34,7 @@ const CHANNEL: &str = "tokensmith_revocations";
 pub(super) struct Postgres {
     pool: PgPool,
     options: PgConnectOptions,
-    ear: Mutex<Option<PgListener>>,
+    ear: Mutex<Option<Ear>>,
     limits: StoreLimits,
 }
 
@@ -116,7 +116,7 @@ impl Postgres {
         })
     }
 
-    async fn listen(&self) -> Result<PgListener, sqlx::Error> {
+    async fn listen(&self) -> Result<Ear, sqlx::Error> {
         // A pool for each listener: where the network is gone, the old one goes on trying to take leave.
         let own = PgPoolOptions::new()
             .max_connections(1)
@@ -126,23 +126,43 @@ impl Postgres {
         let begin = async {
             let mut listener = PgListener::connect_with(&own).await?;
             listener.listen(CHANNEL).await?;
-            Ok(listener)
+            Ok(Ear(Some(listener)))
         };
         timeout(self.limits.timeout, begin)
             .await
             .unwrap_or(Err(sqlx::Error::PoolTimedOut))
     }
+}
 
+/// What hears the other replicas.
+///
+/// Its driver takes leave in a task, and panics where there is no runtime for it: in a process that ends, the
+/// last to hold the store may be such a place. From there the connection goes with the process.
+struct Ear(
+    /// There until it is dropped.
+    Option<PgListener>,
+);
+
+impl Ear {
     /// Waits for word, and makes sure from time to time that it could be heard.
-    async fn hear(&self, listener: &mut PgListener) -> Result<(), sqlx::Error> {
+    async fn hear(&mut self, limit: Duration) -> Result<(), sqlx::Error> {
+        let listener = self.0.as_mut().ok_or(sqlx::Error::PoolClosed)?;
         loop {
             if let Ok(heard) = timeout(LISTENED_IN_VAIN, listener.recv()).await {
                 return heard.map(|_| ());
             }
             let test = sqlx::query(sql::POSTGRES_TIME).execute(&mut *listener);
-            timeout(self.limits.timeout, test)
+            timeout(limit, test)
                 .await
                 .unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
+        }
+    }
+}
+
+impl Drop for Ear {
+    fn drop(&mut self) {
+        if Handle::try_current().is_err() {
+            std::mem::forget(self.0.take());
         }
     }
 }
@@ -273,11 +293,11 @@ impl Database for Postgres {
 
     async fn woken(&self) -> Result<(), StoreError> {
         let mut ear = self.ear.lock().await;
-        let listener = match ear.as_mut() {
-            Some(listener) => listener,
+        let listening = match ear.as_mut() {
+            Some(listening) => listening,
             None => ear.insert(self.listen().await?),
         };
-        let heard = self.hear(listener).await;
+        let heard = listening.hear(self.limits.timeout).await;
         if heard.is_err() {
             *ear = None;
         }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use tokensmith::domain::id::{ClientId, SessionId, UserId};
@@ -17,7 +18,7 @@ use tokensmith_verify::revocation::LIST_SIZE;
 
 use super::sessions::{begin, end, rotation, session, stored, user};
 use super::{at, record};
-use crate::harness::on_every_database;
+use crate::harness::{Database, on_every_database};
 
 fn terms() -> LogTerms {
     LogTerms::of(&Issuer::parse("https://auth.example.com").unwrap())
@@ -406,4 +407,25 @@ on_every_database! {
         let (all, _) = store.numbered_revocations(&[], 100).await.unwrap();
         assert_eq!(all.len(), 4, "a bit and a watermark each time: {start:?}");
     }
+}
+
+/// A process that ends at once drops the store wherever that happens.
+#[tokio::test]
+async fn a_store_that_listens_is_dropped_where_there_is_no_runtime() {
+    let Some(database) = Database::postgres().await else {
+        return;
+    };
+    let (store, other) = (database.open().await, database.open().await);
+    let call = async {
+        loop {
+            other.wake_replicas().await.unwrap();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        heard = store.woken() => heard.unwrap(),
+        () = call => {}
+    }
+    let dropped = std::thread::spawn(move || drop(store)).join();
+    assert!(dropped.is_ok(), "without a panic");
 }
