@@ -162,7 +162,7 @@ async fn no_token_outlives_the_end_of_its_client() {
     let Some(fleet) = Fleet::of(3, &[]).await else {
         return;
     };
-    let verifier = fleet.verifier(&fleet.apps[0], Freshness::Strict).await;
+    let verifier = fleet.verifier(&fleet.apps[0], Freshness::UntilExpiry).await;
     for act in ["disable", "delete"] {
         let client = fleet.apps[0].client(act, &["--audience", AUDIENCE]).await;
         fleet
@@ -219,7 +219,7 @@ async fn no_refreshed_token_outlives_the_end_of_its_client() {
         return;
     };
     let at = &fleet.apps[0];
-    let verifier = fleet.verifier(at, Freshness::Strict).await;
+    let verifier = fleet.verifier(at, Freshness::UntilExpiry).await;
     let (phone, ada) = (at.phone().await, at.user("ada").await);
     fleet
         .everywhere("the app is there", async |app| {

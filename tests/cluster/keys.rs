@@ -7,6 +7,7 @@ use tokensmith_cluster::command;
 use tokensmith_verify::{Freshness, Reject};
 
 use crate::harness::app::TestClient;
+use crate::harness::revocation::accepted;
 use crate::harness::{TestApp, wait};
 
 use super::fleet::{AUDIENCE, BusyFleet, EVERYWHERE_WITHIN, Fleet};
@@ -176,10 +177,7 @@ async fn a_key_that_is_withdrawn_at_one_replica_is_dead_everywhere_within_a_seco
         .await;
     let stolen = elsewhere.access_token(&client).await;
     let verifier = fleet.verifier(elsewhere, Freshness::Strict).await;
-    wait::until("the verifier is fresh", || async {
-        verifier.verify(&stolen).ok().map(drop)
-    })
-    .await;
+    accepted(&verifier, &stolen).await;
     let withdrawn = kid(&stolen);
     for app in &fleet.apps {
         assert!(is_published(app, &withdrawn).await);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokensmith_verify::{Freshness, Reject};
 
 use crate::harness::login::Tokens;
+use crate::harness::revocation::accepted;
 use crate::harness::{TestApp, wait};
 
 use super::fleet::{EVERYWHERE_WITHIN, Fleet};
@@ -44,10 +45,7 @@ async fn a_replica_without_the_database_does_what_it_can_and_the_others_do_not_n
     );
     let verifier = fleet.verifier(lonely, Freshness::Strict).await;
     let elsewhere = fleet.verifier(other, Freshness::Strict).await;
-    wait::until("the verifier is fresh", || async {
-        verifier.verify(&leaving.access_token).ok().map(drop)
-    })
-    .await;
+    accepted(&verifier, &leaving.access_token).await;
 
     fleet.cables[2].cut();
     // Somebody logs out of whom the replica cannot hear.

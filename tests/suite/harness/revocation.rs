@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokensmith_verify::revocation::{
     BitList, Delta, Event, Frame, LIST_TYP, ListToken, Position, Watermark, inflate,
 };
-use tokensmith_verify::{KeySet, jws};
+use tokensmith_verify::{KeySet, Reject, Verifier, jws};
 
 use super::app::{TestApp, TestClient};
 use super::login::claims;
@@ -30,6 +30,19 @@ pub(crate) struct Log<'a> {
     app: &'a TestApp,
     end: Position,
     bits: BTreeSet<Bit>,
+}
+
+/// Waits until a verifier accepts a token, and fails when it minds anything but that it is stale: on a busy
+/// machine a heartbeat may be late.
+pub(crate) async fn accepted(verifier: &Verifier, token: &str) {
+    wait::until("the verifier is fresh", || async {
+        match verifier.verify(token) {
+            Ok(_) => Some(()),
+            Err(Reject::RevocationStale) => None,
+            Err(other) => panic!("a good token: {other}"),
+        }
+    })
+    .await;
 }
 
 /// Where an answer says that the log stands.
