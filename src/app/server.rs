@@ -143,6 +143,9 @@ impl Application {
         };
         upkeep.abort();
         let tidy_up = async {
+            // Connections that requests have made went with their threads. Whoever meets one of them fails,
+            // and from then on they are tested.
+            let _met = store.master_key_fingerprint().await;
             self.replica.write_secret_uses().await;
             if let Err(error) = self.replica.write_session_uses().await {
                 tracing::warn!(%error, "when sessions were last used is not written down");

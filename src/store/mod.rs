@@ -5,6 +5,7 @@ mod connection;
 mod error;
 mod gate;
 mod location;
+mod pool;
 mod postgres;
 mod presence;
 mod rows;

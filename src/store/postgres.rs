@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use sqlx::migrate::Migrator;
-use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgConnectOptions, PgListener, PgPool, PgPoolOptions};
-use sqlx::{Connection, PgConnection, Postgres as Driver, Row};
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use sqlx::{Connection, PgConnection, Row};
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use super::location::DatabaseLocation;
+use super::pool::{Keep, Pool};
 use super::sql;
 use super::sql_store::{Database, Work};
 use super::transitions::sessions::rotate_session;
@@ -21,9 +21,6 @@ use crate::domain::ports::{PoolUse, Rotation, StoreError};
 /// How long the first connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A connection that has been idle for so long is tested before it is used.
-const TESTED_AFTER: Duration = Duration::from_secs(1);
-
 /// How long nobody has to say anything before it is tested whether one would hear it.
 const LISTENED_IN_VAIN: Duration = Duration::from_secs(30);
 
@@ -32,7 +29,7 @@ const LISTENED_IN_VAIN: Duration = Duration::from_secs(30);
 const CHANNEL: &str = "tokensmith_revocations";
 
 pub(super) struct Postgres {
-    pool: PgPool,
+    pool: Pool<PgConnection>,
     options: PgConnectOptions,
     ear: Mutex<Option<Ear>>,
     limits: StoreLimits,
@@ -66,53 +63,11 @@ impl Postgres {
             .await
             .map_err(|error| OpenError(format!("cannot migrate {location}: {error}")))?;
         drop(first.close().await);
-        let test_timeout = limits.timeout / 2;
-        let give_up_after = limits.timeout.as_millis().to_string();
-        let pool = PgPoolOptions::new()
-            .max_connections(limits.connections)
-            .acquire_timeout(limits.timeout)
-            .after_connect(move |connection, _| {
-                let give_up_after = give_up_after.clone();
-                Box::pin(async move {
-                    sqlx::query(sql::POSTGRES_GIVE_UP_AFTER)
-                        .bind(give_up_after)
-                        .persistent(false)
-                        .execute(connection)
-                        .await?;
-                    Ok(())
-                })
-            })
-            // The pool would test a connection both when it comes back and when it goes out: two
-            // round trips beside the one that is wanted. One that was used a moment ago is good.
-            .test_before_acquire(false)
-            .before_acquire(move |connection, usage| {
-                Box::pin(async move {
-                    if usage.idle_for >= TESTED_AFTER {
-                        // So short that there is time for a new connection: a network that was away
-                        // leaves some that nobody will ever answer on.
-                        timeout(test_timeout, connection.ping())
-                            .await
-                            .map_err(|_| sqlx::Error::PoolTimedOut)??;
-                    }
-                    Ok(true)
-                })
-            })
-            .connect_with(options.clone())
-            .await
-            .map_err(|error| OpenError(format!("cannot connect to {location}: {error}")))?;
         Ok(Self {
-            pool,
+            pool: Pool::of(options.clone(), limits)?,
             options,
             ear: Mutex::default(),
             limits,
-        })
-    }
-
-    async fn borrow(&self) -> Result<Loan, StoreError> {
-        Ok(Loan {
-            connection: Some(self.pool.acquire().await?),
-            is_at_rest: false,
-            return_timeout: self.limits.timeout,
         })
     }
 
@@ -124,9 +79,9 @@ impl Postgres {
             .max_lifetime(None)
             .connect_lazy_with(self.options.clone());
         let begin = async {
-            let mut listener = PgListener::connect_with(&own).await?;
-            listener.listen(CHANNEL).await?;
-            Ok(Ear(Some(listener)))
+            let mut ear = Ear(Some(PgListener::connect_with(&own).await?));
+            ear.listener()?.listen(CHANNEL).await?;
+            Ok(ear)
         };
         timeout(self.limits.timeout, begin)
             .await
@@ -144,9 +99,13 @@ struct Ear(
 );
 
 impl Ear {
+    fn listener(&mut self) -> Result<&mut PgListener, sqlx::Error> {
+        self.0.as_mut().ok_or(sqlx::Error::PoolClosed)
+    }
+
     /// Waits for word, and makes sure from time to time that it could be heard.
     async fn hear(&mut self, limit: Duration) -> Result<(), sqlx::Error> {
-        let listener = self.0.as_mut().ok_or(sqlx::Error::PoolClosed)?;
+        let listener = self.listener()?;
         loop {
             if let Ok(heard) = timeout(LISTENED_IN_VAIN, listener.recv()).await {
                 return heard.map(|_| ());
@@ -167,49 +126,42 @@ impl Drop for Ear {
     }
 }
 
-/// A connection on loan from the pool.
-///
-/// It goes back when what was done with it has come to an end. In the middle of something – whoever waited
-/// has given up, or the connection broke – it is closed instead: the driver may have left a transaction
-/// open, in which the next statement, meant to commit by itself, would not be committed.
-struct Loan {
-    /// There until it is dropped.
-    connection: Option<PoolConnection<Driver>>,
-    is_at_rest: bool,
-    return_timeout: Duration,
-}
+impl Keep for PgConnection {
+    /// One that was used a moment ago is good.
+    const TESTED_AFTER: Option<Duration> = Some(Duration::from_secs(1));
 
-impl Loan {
-    /// Does something with the connection.
-    async fn run<T>(
-        &mut self,
-        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        let Some(connection) = &mut self.connection else {
-            return Err(sqlx::Error::PoolClosed.into());
-        };
-        let outcome = work(connection).await;
-        self.is_at_rest = !matches!(outcome, Err(StoreError::Unavailable(_)));
-        outcome
+    async fn prepare(&mut self, limits: StoreLimits) -> Result<(), sqlx::Error> {
+        sqlx::query(sql::POSTGRES_GIVE_UP_AFTER)
+            .bind(limits.timeout.as_millis().to_string())
+            .persistent(false)
+            .execute(self)
+            .await
+            .map(drop)
     }
 }
 
-impl Drop for Loan {
-    fn drop(&mut self) {
-        let Some(mut connection) = self.connection.take() else {
-            return;
-        };
-        match Handle::try_current() {
-            Ok(runtime) if self.is_at_rest => {
-                // What the pool does itself with a connection that is dropped (sqlx hides the function, so a
-                // new version may take it away), but within a limit: the pool tests the connection, and one
-                // that nobody answers on would keep its place.
-                let return_timeout = self.return_timeout;
-                runtime.spawn(async move {
-                    let _closed = timeout(return_timeout, connection.return_to_pool()).await;
-                });
-            }
-            Ok(_) | Err(_) => drop(connection.detach()),
+/// Commits what was done, or takes it back at once: the connection goes back to the pool as it is, and would
+/// hold its locks until somebody uses it again.
+async fn in_transaction<T>(
+    connection: &mut PgConnection,
+    work: impl Work<PgConnection, T>,
+    first: Option<&'static str>,
+) -> Result<T, StoreError> {
+    let mut transaction = connection.begin().await?;
+    let done = async {
+        if let Some(statement) = first {
+            sqlx::query(statement).execute(&mut *transaction).await?;
+        }
+        work(&mut transaction).await
+    };
+    match done.await {
+        Ok(value) => {
+            transaction.commit().await?;
+            Ok(value)
+        }
+        Err(error) => {
+            transaction.rollback().await?;
+            Err(error.into())
         }
     }
 }
@@ -223,29 +175,19 @@ impl Database for Postgres {
         &self,
         work: impl Work<PgConnection, T>,
     ) -> Result<T, StoreError> {
-        let in_transaction = async |connection: &mut PgConnection| {
-            let mut transaction = connection.begin().await?;
-            let value = work(&mut transaction).await?;
-            transaction.commit().await?;
-            Ok(value)
-        };
-        self.borrow().await?.run(in_transaction).await
+        let transaction =
+            async |connection: &mut PgConnection| in_transaction(connection, work, None).await;
+        self.pool.borrow().await?.run(transaction).await
     }
 
     async fn write_long<T: Send + 'static>(
         &self,
         work: impl Work<PgConnection, T>,
     ) -> Result<T, StoreError> {
-        let in_transaction = async |connection: &mut PgConnection| {
-            let mut transaction = connection.begin().await?;
-            sqlx::query(sql::POSTGRES_TAKE_TIME)
-                .execute(&mut *transaction)
-                .await?;
-            let value = work(&mut transaction).await?;
-            transaction.commit().await?;
-            Ok(value)
-        };
-        self.borrow().await?.run(in_transaction).await
+        let first = Some(sql::POSTGRES_TAKE_TIME);
+        let transaction =
+            async |connection: &mut PgConnection| in_transaction(connection, work, first).await;
+        self.pool.borrow().await?.run(transaction).await
     }
 
     async fn write_one<T: Send + 'static>(
@@ -268,7 +210,7 @@ impl Database for Postgres {
         work: impl Work<PgConnection, T>,
     ) -> Result<T, StoreError> {
         let as_it_is = async |connection: &mut PgConnection| Ok(work(connection).await?);
-        self.borrow().await?.run(as_it_is).await
+        self.pool.borrow().await?.run(as_it_is).await
     }
 
     async fn time(&self) -> Result<Option<Timestamp>, StoreError> {
@@ -278,7 +220,7 @@ impl Database for Postgres {
                 .await?;
             Ok(Timestamp::from_timestamp_millis(row.try_get(0)?))
         };
-        self.borrow().await?.run(ask).await
+        self.pool.borrow().await?.run(ask).await
     }
 
     async fn wake_replicas(&self) -> Result<(), StoreError> {
@@ -288,7 +230,7 @@ impl Database for Postgres {
                 .await?;
             Ok(())
         };
-        self.borrow().await?.run(wake).await
+        self.pool.borrow().await?.run(wake).await
     }
 
     async fn woken(&self) -> Result<(), StoreError> {
@@ -306,11 +248,7 @@ impl Database for Postgres {
     }
 
     fn pool_use(&self) -> PoolUse {
-        PoolUse {
-            open: self.pool.size(),
-            idle: u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX),
-            most: self.limits.connections,
-        }
+        self.pool.in_use()
     }
 
     async fn close(&self) {

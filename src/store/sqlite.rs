@@ -8,14 +8,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::migrate::Migrator;
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
 use self::rotations::WaitingRotation;
 use self::writer::{Finished, Job, Request, Run, write_jobs};
+use super::pool::{Keep, Pool};
 use super::presence::{Company, Presence};
 use super::sql_store::{Database, Work};
 use super::{OpenError, StoreLimits};
@@ -34,9 +33,8 @@ const READER_CACHE: &str = "-2048";
 /// How many transitions may wait for the writer.
 const QUEUE: usize = 1024;
 pub(super) struct Sqlite {
-    readers: SqlitePool,
+    readers: Pool<SqliteConnection>,
     writer: mpsc::Sender<Request>,
-    most_connections: u32,
     _presence: Presence,
 }
 
@@ -73,22 +71,15 @@ impl Sqlite {
         let connection = SqliteConnection::connect_with(&writing)
             .await
             .map_err(failed)?;
-        let readers = SqlitePoolOptions::new()
-            .max_connections(limits.connections)
-            .acquire_timeout(limits.timeout)
-            .connect_with(
-                options
-                    .pragma("query_only", "ON")
-                    .pragma("cache_size", READER_CACHE),
-            )
-            .await
-            .map_err(failed)?;
+        let reading = options
+            .pragma("query_only", "ON")
+            .pragma("cache_size", READER_CACHE);
+        let readers = Pool::of(reading, limits)?;
         let (writer, jobs) = mpsc::channel(QUEUE);
         tokio::spawn(write_jobs(connection, jobs, metrics));
         Ok(Self {
             readers,
             writer,
-            most_connections: limits.connections,
             _presence: presence,
         })
     }
@@ -136,6 +127,15 @@ fn writer_stopped() -> StoreError {
     StoreError::Unavailable("the database writer could not begin".to_owned())
 }
 
+impl Keep for SqliteConnection {
+    /// It is in this process.
+    const TESTED_AFTER: Option<Duration> = None;
+
+    async fn prepare(&mut self, _limits: StoreLimits) -> Result<(), sqlx::Error> {
+        Ok(())
+    }
+}
+
 impl Database for Sqlite {
     type Connection = SqliteConnection;
 
@@ -173,8 +173,8 @@ impl Database for Sqlite {
         &self,
         work: impl Work<SqliteConnection, T>,
     ) -> Result<T, StoreError> {
-        let mut connection = self.readers.acquire().await?;
-        Ok(work(&mut connection).await?)
+        let read = async |connection: &mut SqliteConnection| Ok(work(connection).await?);
+        self.readers.borrow().await?.run(read).await
     }
 
     async fn time(&self) -> Result<Option<Timestamp>, StoreError> {
@@ -190,11 +190,7 @@ impl Database for Sqlite {
     }
 
     fn pool_use(&self) -> PoolUse {
-        PoolUse {
-            open: self.readers.size(),
-            idle: u32::try_from(self.readers.num_idle()).unwrap_or(u32::MAX),
-            most: self.most_connections,
-        }
+        self.readers.in_use()
     }
 
     async fn close(&self) {

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokensmith::crypto::SystemEntropy;
 use tokensmith::domain::audit::{AuditKind, AuditRecord, Origin};
+use tokensmith::domain::id::UserId;
 use tokensmith::domain::ports::AuditFilter;
 use tokensmith::store::{self, StoreLimits};
 use tokensmith::telemetry::metrics::StoreMetrics;
@@ -37,6 +39,31 @@ async fn a_network_that_drops_everything_without_a_word() {
     cable.mend();
     scene.recovers().await;
     scene.has_logged_it("cannot read changes", 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_connections_that_died_without_a_word_cost_the_next_operation_one_test() {
+    let Some((database, cable)) = postgres_behind_a_cable().await else {
+        return;
+    };
+    let limits = StoreLimits {
+        connections: 10,
+        timeout: Duration::from_secs(3),
+    };
+    let location = database.url.parse().unwrap();
+    let store = store::open(&location, limits, StoreMetrics::default());
+    let store = store.await.unwrap();
+    let nobody = UserId([1; 16]);
+    while store.pool_use().open < limits.connections {
+        let crowd = (0..200).map(|_| store.find_user(nobody));
+        join_all(crowd).await;
+    }
+    cable.silence();
+    cable.mend();
+    // From then on they are tested, each for half of what an operation may take.
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    assert!(store.find_user(nobody).await.unwrap().is_none());
+    assert_eq!(store.pool_use().open, 1, "the others went with the first");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
