@@ -1,7 +1,9 @@
 //! The refresh token grant (RFC 6749 §6, RFC 9700 §4.14). What a token leads to is decided by
 //! [`rotation::decide`]; this file brings together what it needs and does what it says.
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 
 use tokensmith_verify::{Audience, ScopeSet};
 
@@ -150,11 +152,7 @@ impl Refresh<'_> {
                 let Ok(grant) = self.narrow(&terms) else {
                     return Ok(None);
                 };
-                if !self.rotate(&terms, step).await? {
-                    return Ok(None);
-                }
-                self.answer(&terms, step.to, grant, RefreshOutcome::Rotated)
-                    .map(Some)
+                self.rotate(&terms, step, grant).await
             }
             Decision::Keep
             | Decision::Repeat
@@ -194,8 +192,8 @@ impl Refresh<'_> {
             match decision {
                 Decision::Rotate(step) => {
                     let grant = self.narrow(&terms)?;
-                    if self.rotate(&terms, step).await? {
-                        return self.answer(&terms, step.to, grant, RefreshOutcome::Rotated);
+                    if let Some(answer) = self.rotate(&terms, step, grant).await? {
+                        return Ok(answer);
                     }
                 }
                 Decision::CatchUp(step) => {
@@ -261,9 +259,29 @@ impl Refresh<'_> {
         ))
     }
 
-    async fn rotate(&self, terms: &SessionTerms, step: Step) -> Result<bool, StoreError> {
+    /// Moves the session on and answers, or nothing when it is not where the step begins.
+    ///
+    /// The signature does not wait for the disk: the answer is made while the write is under way, and is
+    /// thrown away when the row has not moved.
+    async fn rotate(
+        &self,
+        terms: &Arc<SessionTerms>,
+        step: Step,
+        grant: (ScopeSet, Audience),
+    ) -> Result<Option<Answer>, GrantError> {
         let rotation = self.rotation(terms, step);
-        self.service.accounts.store.rotate_session(&rotation).await
+        let mut write = self.service.accounts.store.rotate_session(&rotation);
+        // Begun first. A store that is overloaded says so at once, and then there is nothing to sign.
+        let begun = match poll_fn(|context| Poll::Ready(write.as_mut().poll(context))).await {
+            Poll::Ready(moved) => Some(moved?),
+            Poll::Pending => None,
+        };
+        let answer = self.answer(terms, step.to, grant, RefreshOutcome::Rotated);
+        let moved = match begun {
+            Some(moved) => moved,
+            None => write.await?,
+        };
+        if moved { answer.map(Some) } else { Ok(None) }
     }
 
     async fn catch_up(&self, terms: &SessionTerms, step: Step) -> Result<bool, GrantError> {
