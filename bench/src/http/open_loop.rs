@@ -36,6 +36,12 @@ impl Arrivals {
         1.0 / self.between.as_secs_f64()
     }
 
+    /// When they are due, counted from the beginning.
+    pub(crate) fn instants(&self) -> impl Iterator<Item = Duration> {
+        let arrivals = *self;
+        (0..self.count).map(move |number| arrivals.due(number))
+    }
+
     /// When one is due, counted from the beginning.
     fn due(&self, number: u32) -> Duration {
         self.between * number

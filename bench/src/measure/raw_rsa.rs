@@ -1,7 +1,7 @@
 //! The yardstick: RSA-2048 by aws-lc-rs and nothing else.
 
 use std::num::NonZeroUsize;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
@@ -10,7 +10,7 @@ use aws_lc_rs::signature::{
     RsaPublicKeyComponents,
 };
 
-use super::{Work, cores, work_on};
+use super::{Latencies, Work, cores, work_on};
 use crate::failure::{Doing, Outcome};
 
 /// Signs with a key pair that is parsed once.
@@ -58,6 +58,23 @@ impl RawRsaSigner {
                 Ok(())
             })
         })
+    }
+
+    /// Makes one signature for each instant, counted from the beginning, one after the other on this thread;
+    /// answers how long after their instants they were there.
+    pub(crate) fn sign_at(
+        &self,
+        message: &[u8],
+        instants: impl Iterator<Item = Duration>,
+    ) -> Outcome<Latencies> {
+        let mut latencies = Latencies::new()?;
+        let start = Instant::now();
+        for due in instants {
+            std::thread::sleep(due.saturating_sub(start.elapsed()));
+            std::hint::black_box(self.sign(message)?);
+            latencies.record(start.elapsed().saturating_sub(due));
+        }
+        Ok(latencies)
     }
 
     /// The other half of the yardstick: the signature of a message, to be verified.

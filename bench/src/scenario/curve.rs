@@ -9,9 +9,10 @@ use tokensmith::domain::rotation::Generation;
 use super::{Plan, Scenario, token};
 use crate::failure::Outcome;
 use crate::http::{Arrivals, Client, Load, Slice};
-use crate::measure::{Latencies, real};
+use crate::measure::{Latencies, OwnCore, launch_apart, real};
 use crate::people::{Phone, Sessions};
 use crate::report::{Point, Report, Series};
+use crate::service::Service;
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "curve",
@@ -40,19 +41,12 @@ pub(crate) const AGAINST_RATE: &str = "percent of capacity";
 async fn run(plan: &Plan) -> Outcome<Report> {
     let installation = plan.install()?;
     let sessions = Sessions::write(&installation, SESSIONS).await?;
-    let mut service = installation.launch()?;
-    service.ready().await?;
+    let fresh = Cell::new(0..SESSIONS);
     let mut curve = Curve {
         each: plan.duration / SHARE,
         report: Report::new(SCENARIO.name),
     };
-    if installation.database_url().is_none() {
-        // These are the same on every database: they do not ask it.
-        let tokens = async |clients| token::load(&installation, &service, clients).await;
-        curve.follow("token", tokens).await?;
-    }
-    let fresh = Cell::new(0..SESSIONS);
-    let phones = async |clients| {
+    let phones = async |service: &Service, clients| {
         let mut numbers = fresh.take();
         let mut phones = Vec::new();
         for number in numbers.by_ref().take(usize::from(clients)) {
@@ -62,7 +56,29 @@ async fn run(plan: &Plan) -> Outcome<Report> {
         fresh.set(numbers);
         Ok(Load::of(phones))
     };
-    curve.follow("refresh", phones).await?;
+    let tokens =
+        async |service: &Service, clients| token::load(&installation, service, clients).await;
+    // Tokens are the same on every database: they do not ask it.
+    let with_tokens = installation.database_url().is_none();
+
+    let mut service = installation.launch()?;
+    service.ready().await?;
+    if with_tokens {
+        let load = async |clients| tokens(&service, clients).await;
+        curve.against_clients("token", load).await?;
+    }
+    let load = async |clients| phones(&service, clients).await;
+    curve.against_clients("refresh", load).await?;
+    service.stop().await?;
+
+    let own_core = OwnCore::take()?;
+    let service = launch_apart(&installation, own_core.as_ref()).await?;
+    if with_tokens {
+        let load = tokens(&service, OPEN_LOOP_CLIENTS).await?;
+        curve.against_arrivals("token", load).await?;
+    }
+    let load = phones(&service, OPEN_LOOP_CLIENTS).await?;
+    curve.against_arrivals("refresh", load).await?;
     service.stop().await?;
     Ok(curve.report)
 }
@@ -74,8 +90,7 @@ struct Curve {
 }
 
 impl Curve {
-    /// Follows a kind of load from few clients to many, then from few arrivals to almost too many.
-    async fn follow<C: Client>(
+    async fn against_clients<C: Client>(
         &mut self,
         of: &str,
         load: impl AsyncFn(u16) -> Outcome<Load<C>>,
@@ -86,7 +101,10 @@ impl Curve {
             points.push(Point::of(clients.into(), &slice, &latencies));
         }
         self.add(of, AGAINST_CLIENTS, points);
-        let mut load = load(OPEN_LOOP_CLIENTS).await?;
+        Ok(())
+    }
+
+    async fn against_arrivals<C: Client>(&mut self, of: &str, mut load: Load<C>) -> Outcome<()> {
         let (slice, _) = self.closed(&mut load).await?;
         let capacity = real(slice.ops) / slice.wall.as_secs_f64();
         let mut points = Vec::new();

@@ -22,8 +22,8 @@ pub(super) const USUAL_PHONES: u16 = 32;
 const MOST_RATIO: f64 = 1.25;
 /// The same on PostgreSQL, where the driver and its round trips come on top.
 const MOST_RATIO_POSTGRES: f64 = 1.45;
-/// One with the request, and one that the pool sends afterwards; connections are made, too.
-const MOST_ROUND_TRIPS: f64 = 2.05;
+/// The one statement; connections are made, too.
+const MOST_ROUND_TRIPS: f64 = 1.05;
 /// Refreshes that SQLite makes durable together.
 const FEWEST_TRANSITIONS_PER_COMMIT: f64 = 8.0;
 

@@ -9,8 +9,8 @@ use super::in_process::signing_input;
 use super::under_load::{self, Side, Turns};
 use super::{Plan, Scenario, USUAL_CLIENTS};
 use crate::failure::{Doing, Failure, Outcome};
-use crate::http::{self, Arrivals, Connection, Errand, Load, Repeater};
-use crate::measure::{Latencies, real};
+use crate::http::{self, Arrivals, Connection, Errand, Load, Repeater, Slice};
+use crate::measure::{Comparison, Latencies, OwnCore, RawRsaSigner, Round, launch_apart, real};
 use crate::report::{Limit, Report};
 use crate::service::{AUDIENCE, Installation, Service};
 
@@ -31,8 +31,9 @@ const MOST_RATIO: f64 = 1.10;
 const SHARE_OF_CAPACITY: f64 = 0.5;
 /// Requests under way at the most in the open loop; more than the service ever needs at that rate.
 const OPEN_LOOP_CLIENTS: u16 = 128;
-/// 99th percentile of the latency over the median, at that rate.
+/// 99th percentile of the latency over the median, at that rate; the median over windows.
 const MOST_P99_TO_P50: f64 = 5.0;
+const WINDOW: Duration = Duration::from_millis(500);
 
 /// So much of that rate is kept, or the latencies are those of a queue that grows.
 const FEWEST_OF_RATE: f64 = 0.98;
@@ -58,41 +59,79 @@ async fn run(plan: &Plan) -> Outcome<Report> {
     let mut report = measured.report(SCENARIO.name);
     let ratio = measured.comparison.ratio;
     report.bar("ratio", ratio, Limit::AtMost(MOST_RATIO));
-    let half = measured.rate() * SHARE_OF_CAPACITY;
-    let arrivals = Arrivals::at_rate(half, plan.duration);
-    latency(&mut report, &installation, &service, arrivals).await?;
     crowd(&mut report, plan, &installation, &service).await?;
     // Also what comes out after the load is good.
     verified_token(&installation, &service).await?;
     service.stop().await?;
+    latency(&mut report, plan, &installation, message).await?;
     Ok(report)
 }
 
-/// The latency at a rate that does not depend on the answers.
+/// The latency at a rate that does not depend on the answers, from a core that the service does not use. In
+/// turns with raw signatures on the service's cores that are due at the same instants: where the host takes a
+/// core away for a while, both wait.
 async fn latency(
     report: &mut Report,
+    plan: &Plan,
     installation: &Installation,
-    service: &Service,
-    arrivals: Arrivals,
+    message: &[u8],
 ) -> Outcome<()> {
-    let mut load = load(installation, service, OPEN_LOOP_CLIENTS).await?;
-    let warm_up = load.run(WARM_UP / 4, &mut Latencies::new()?).await?;
-    let mut latencies = Latencies::new()?;
-    let slice = load.run_open(arrivals, &mut latencies).await?;
-    let (p50, p99) = (latencies.quantile_ms(0.5), latencies.quantile_ms(0.99));
-    report.errors += warm_up.errors + slice.errors;
-    let rate = real(slice.ops) / slice.wall.as_secs_f64();
+    let own_core = OwnCore::take()?;
+    let service = launch_apart(installation, own_core.as_ref()).await?;
+    let mut load = load(installation, &service, OPEN_LOOP_CLIENTS).await?;
+    let warm_up = load.run(WARM_UP, &mut Latencies::new()?).await?;
+    let full = load.run(WARM_UP, &mut Latencies::new()?).await?;
+    let capacity = real(full.ops) / full.wall.as_secs_f64();
+    let arrivals = Arrivals::at_rate(capacity * SHARE_OF_CAPACITY, WINDOW);
+    let signer = RawRsaSigner::new()?;
+    let sign = || signer.sign_at(message, arrivals.instants());
+
+    let (mut ours, mut raw, mut windows) = (Latencies::new()?, Latencies::new()?, Vec::new());
+    let (mut total, start) = (Slice::default(), Instant::now());
+    while windows.is_empty() || start.elapsed() < 2 * plan.duration {
+        let mut window = Latencies::new()?;
+        total.add(load.run_open(arrivals, &mut window).await?);
+        let raw_window = match &own_core {
+            Some(own_core) => own_core.on_the_others(sign)?,
+            None => sign()?,
+        };
+        windows.push(Round {
+            ours_us: spread(&window),
+            yardstick_us: spread(&raw_window),
+        });
+        ours.add(&window)?;
+        raw.add(&raw_window)?;
+    }
+    let spreads = Comparison::of(&windows);
+    report.errors += warm_up.errors + full.errors + total.errors;
+    let rate = real(total.ops) / total.wall.as_secs_f64();
     let kept = rate / arrivals.rate();
+    if let Some(own_core) = &own_core {
+        report.figure("open_loop_cores_of_service", own_core.of_service().into());
+    }
+    report.figure("open_loop_capacity", capacity);
     report.figure("open_loop_rate", rate);
     report.figure("open_loop_share_of_rate", kept);
-    report.figure("open_loop_p50_ms", p50);
-    report.figure("open_loop_p99_ms", p99);
-    report.figure("p99_to_p50", p99 / p50);
-    report.bar("p99_to_p50", p99 / p50, Limit::AtMost(MOST_P99_TO_P50));
+    report.figure("open_loop_p50_ms", ours.quantile_ms(0.5));
+    report.figure("open_loop_p99_ms", ours.quantile_ms(0.99));
+    report.figure("raw_open_loop_p50_ms", raw.quantile_ms(0.5));
+    report.figure("raw_open_loop_p99_ms", raw.quantile_ms(0.99));
+    report.figure("p99_to_p50", spreads.ours_us);
+    report.figure("raw_p99_to_p50", spreads.yardstick_us);
+    report.bar(
+        "p99_to_p50",
+        spreads.ours_us,
+        Limit::AtMost(MOST_P99_TO_P50),
+    );
     // Where everybody waits, nobody waits longer than others: that must not look good.
     let fewest = Limit::AtLeast(FEWEST_OF_RATE);
     report.bar("open_loop_share_of_rate", kept, fewest);
-    Ok(())
+    service.stop().await
+}
+
+/// 99th percentile over the median.
+fn spread(latencies: &Latencies) -> f64 {
+    latencies.quantile_ms(0.99) / latencies.quantile_ms(0.5)
 }
 
 /// What a token costs the service when many ask, in turns with few.
