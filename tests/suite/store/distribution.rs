@@ -202,13 +202,22 @@ async fn the_service_runs_on_sessions_in_partitions_as_the_guide_makes_them() {
     let block = section.split("```sql\n").nth(1).unwrap();
     database.execute(block.split("```").next().unwrap()).await;
 
-    // The next build migrates what it finds: here there is nothing to do.
+    // A build that is newer migrates what it finds.
+    let room = include_str!("../../../migrations/postgres/0007_room_to_rotate.sql");
+    database.execute(room).await;
     let app = TestApp::start_with(&database, &settings).await;
     for _ in 0..9 {
         devices.push(app.login(&phone, &ada).await);
     }
     let used = rows_by_partition(&database).await;
     assert_eq!(used.values().sum::<i64>(), 12, "{used:?}");
+    for table in used.keys() {
+        assert_eq!(
+            fillfactor(&database, table).await,
+            ["fillfactor=90"],
+            "{table}"
+        );
+    }
     assert!(used.len() > 1, "all are in one partition: {used:?}");
     for device in &mut devices {
         let next = Tokens::of(&app.refresh(&phone, &device.refresh_token, &[]).await);
@@ -232,6 +241,26 @@ async fn the_service_runs_on_sessions_in_partitions_as_the_guide_makes_them() {
             400
         );
     }
+}
+
+#[tokio::test]
+async fn a_page_of_sessions_keeps_room_for_what_a_refresh_changes() {
+    let Some(database) = Database::postgres().await else {
+        return;
+    };
+    database.open().await;
+    assert_eq!(fillfactor(&database, "sessions").await, ["fillfactor=90"]);
+}
+
+async fn fillfactor(database: &Database, table: &str) -> Vec<String> {
+    let mut connection = PgConnection::connect(&database.url).await.unwrap();
+    let sql = "SELECT reloptions FROM pg_class WHERE oid = $1::regclass";
+    let row = sqlx::query(sql)
+        .bind(table)
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    row.get(0)
 }
 
 async fn rows_by_partition(database: &Database) -> BTreeMap<String, i64> {

@@ -41,6 +41,8 @@ fn what_a_replica_of_the_release_before_could_not_live_with_is_found() {
         "CREATE INDEX by_age ON users (age)",
         "UPDATE users SET email = 'x'",
         "INSERT INTO users (id) VALUES (1)",
+        "DO $$ BEGIN IF (SELECT true) THEN DROP TABLE users; END IF; END $$",
+        "ALTER TABLE users SET UNLOGGED",
     ] {
         assert_eq!(offences(bad).len(), 1, "{bad}");
     }
@@ -50,6 +52,7 @@ fn what_a_replica_of_the_release_before_could_not_live_with_is_found() {
         "ALTER TABLE users ADD COLUMN age BIGINT; UPDATE users SET age = 1 WHERE age IS NULL;",
         "ALTER TABLE users ADD COLUMN age BIGINT NOT NULL DEFAULT 7",
         "CREATE INDEX IF NOT EXISTS by_age ON users (age);",
+        "DO $$ BEGIN IF (SELECT true) THEN ALTER TABLE users SET (fillfactor = 90); END IF; END $$;",
     ] {
         assert_eq!(offences(good), [""; 0], "{good}");
     }
@@ -81,14 +84,29 @@ fn offences(migration: &str) -> Vec<String> {
     let mut offences = Vec::new();
     for statement in code.split(';') {
         let words: Vec<&str> = statement.split_whitespace().collect();
-        let adds = match &words[..] {
+        // What is done under a condition is looked at like the rest.
+        let words = match &words[..] {
+            ["DO", "$$", "BEGIN", "IF", conditional @ ..] => {
+                let then = conditional.iter().position(|word| *word == "THEN");
+                &conditional[then.unwrap() + 1..]
+            }
+            words => words,
+        };
+        let adds = match words {
             ["CREATE", "TABLE", table, ..] => {
                 tables.insert(*table);
                 true
             }
             // An index on rows that are there keeps writers waiting while it is built, so whoever has many
             // builds it before. Not here: a concurrent build waits for the replicas that wait for this.
-            [] | ["CREATE", "INDEX", "IF", "NOT", "EXISTS", _, "ON", ..] => true,
+            [] | ["END", "IF" | "$$"] | ["CREATE", "INDEX", "IF", "NOT", "EXISTS", _, "ON", ..] => {
+                true
+            }
+            // How full pages are made changes no row, and keeps nobody waiting.
+            ["ALTER", "TABLE", table, "SET", "(FILLFACTOR", ..] => {
+                altered.insert(*table);
+                altered.len() == 1
+            }
             ["CREATE", "INDEX", _, "ON", table, ..]
             | ["CREATE", "UNIQUE", "INDEX", _, "ON", table, ..]
             | ["INSERT", "INTO", table, ..] => tables.contains(table),
