@@ -9,9 +9,11 @@ mod pool;
 mod postgres;
 mod presence;
 mod rows;
+mod session_reads;
 mod sql;
 mod sql_store;
 mod sqlite;
+mod together;
 mod transitions;
 
 use std::sync::Arc;

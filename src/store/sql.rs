@@ -46,6 +46,21 @@ macro_rules! login_not_cut_off {
     };
 }
 
+/// Sessions, each with whether its person may use it. Takes which ids they are to have.
+macro_rules! find_sessions {
+    ($ids:literal) => {
+        concat!(
+            "SELECT s.id, s.user_id, s.client_id, s.secret, s.generation, s.rotated_at, \
+             s.rotated_with, s.idle_expires_at, s.expires_at, s.created_at, s.auth_time, s.amr, \
+             s.scope, s.audience, s.device, s.address, s.last_seen_at, s.ended_at, s.end_reason, \
+             s.login_id, s.userinfo_claims, s.status_index, u.id AS enabled_user FROM sessions s \
+             LEFT JOIN users u ON u.id = s.user_id AND u.disabled_at IS NULL WHERE s.id ",
+            $ids,
+            not_cut_off!("s")
+        )
+    };
+}
+
 /// The one guarded statement of a rotation: where each value comes from, and the table that it comes
 /// from.
 macro_rules! rotate_sessions {
@@ -267,14 +282,7 @@ statements! {
          idle_expires_at, expires_at, created_at, auth_time, amr, scope, audience, device, \
          address, login_id, userinfo_claims, status_index) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
-    FIND_SESSION = concat!(
-        "SELECT s.id, s.user_id, s.client_id, s.secret, s.generation, s.rotated_at, \
-         s.rotated_with, s.idle_expires_at, s.expires_at, s.created_at, s.auth_time, s.amr, \
-         s.scope, s.audience, s.device, s.address, s.last_seen_at, s.ended_at, s.end_reason, \
-         s.login_id, s.userinfo_claims, s.status_index, u.id AS enabled_user FROM sessions s \
-         LEFT JOIN users u ON u.id = s.user_id AND u.disabled_at IS NULL WHERE s.id = $1",
-        not_cut_off!("s")
-    );
+    FIND_SESSION = find_sessions!("= $1");
     LIST_SESSIONS = concat!(
         "SELECT id, user_id, client_id, secret, generation, rotated_at, rotated_with, \
          idle_expires_at, expires_at, created_at, auth_time, amr, scope, audience, device, \
@@ -543,6 +551,9 @@ statements! {
     SEAL_RECORD =
         "UPDATE audit_records SET sequence = $2, hash = $3 WHERE id = $1 AND sequence IS NULL";
 }
+
+/// Sessions with any of several ids, of which those that are `NULL` are none.
+pub(super) const FIND_SESSIONS: &str = find_sessions!("IN ({ids})");
 
 // --- What only one of the databases needs ------------------------------------------------------
 

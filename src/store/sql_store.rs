@@ -27,6 +27,7 @@ use futures_util::future::BoxFuture;
 use super::connection::Connection;
 use super::error::StatementError;
 use super::gate::{Gate, StoreLimits, pass_long, pass_thorough};
+use super::session_reads::SessionReads;
 use super::transitions;
 use crate::domain::Timestamp;
 use crate::domain::audit::AuditRecord;
@@ -101,7 +102,8 @@ pub(super) trait Database: Send + Sync + 'static {
 
 /// A [`Store`] over a [`Database`].
 pub(super) struct SqlStore<D> {
-    database: D,
+    database: Arc<D>,
+    session_reads: SessionReads<D>,
     reads: Gate,
     writes: Gate,
     metrics: StoreMetrics,
@@ -110,7 +112,9 @@ pub(super) struct SqlStore<D> {
 
 impl<D: Database> SqlStore<D> {
     pub(super) fn new(database: D, limits: StoreLimits, metrics: StoreMetrics) -> Self {
+        let database = Arc::new(database);
         Self {
+            session_reads: SessionReads::of(&database, limits),
             database,
             reads: Gate::new(limits.timeout),
             writes: Gate::new(limits.timeout),

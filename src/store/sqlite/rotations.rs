@@ -12,6 +12,7 @@ use crate::domain::ports::{Rotation, StoreError};
 use crate::store::connection::{Columns, Connection, Param};
 use crate::store::error::StatementError;
 use crate::store::sql;
+use crate::store::together::Sizes;
 use crate::store::transitions::sessions::{
     ROTATION_PARAMS, address_text, rotate_session, rotation_params,
 };
@@ -65,6 +66,7 @@ async fn rotate_each_once(
     connection: &mut SqliteConnection,
     rotations: &[WaitingRotation],
 ) -> Result<HashSet<SessionId>, StatementError> {
+    static SIZES: LazyLock<Sizes> = LazyLock::new(|| Sizes::new(rotate_rows));
     let mut moved = HashSet::new();
     if let [alone] = rotations {
         if rotate_session(connection, &alone.rotation).await? {
@@ -72,14 +74,14 @@ async fn rotate_each_once(
         }
         return Ok(moved);
     }
-    for page in rotations.chunks(Together::MOST) {
+    for page in rotations.chunks(Sizes::MOST) {
         let addresses: Vec<_> = page.iter().map(|one| address_text(&one.rotation)).collect();
         let mut params: Vec<Param<'_>> = page
             .iter()
             .zip(&addresses)
             .flat_map(|(one, address)| rotation_params(&one.rotation, address.as_deref()))
             .collect();
-        let statement = Together::of(page.len());
+        let statement = SIZES.for_rows(page.len());
         // No session has no id.
         params.resize(statement.rows * ROTATION_PARAMS, Param::Bytes(None));
         for row in connection.fetch(&statement.text, &params).await? {
@@ -93,37 +95,16 @@ async fn rotate_each_once(
     Ok(moved)
 }
 
-/// The statement for so many rows. There are few sizes, so that each is prepared once.
-struct Together {
-    rows: usize,
-    text: String,
-}
-
-impl Together {
-    const MOST: usize = 64;
-
-    fn of(rotations: usize) -> &'static Self {
-        static SIZES: LazyLock<[Together; 3]> =
-            LazyLock::new(|| [4, 16, Together::MOST].map(Together::with_rows));
-        let [few, some, most] = &*SIZES;
-        match rotations {
-            0..=4 => few,
-            5..=16 => some,
-            _ => most,
-        }
-    }
-
-    fn with_rows(rows: usize) -> Self {
-        let row = |number: usize| {
-            let first = number * ROTATION_PARAMS + 1;
-            let params: Vec<_> = (first..first + ROTATION_PARAMS)
-                .map(|param| format!("${param}"))
-                .collect();
-            format!("({})", params.join(", "))
-        };
-        let values: Vec<_> = (0..rows).map(row).collect();
-        let rotate = sql::SQLITE_ROTATE_SESSIONS.replace("{rows}", &values.join(", "));
-        let text = rotate + sql::SQLITE_RETURNING_ID;
-        Self { rows, text }
-    }
+/// The statement for a number of rows.
+fn rotate_rows(rows: usize) -> String {
+    let row = |number: usize| {
+        let first = number * ROTATION_PARAMS + 1;
+        let params: Vec<_> = (first..first + ROTATION_PARAMS)
+            .map(|param| format!("${param}"))
+            .collect();
+        format!("({})", params.join(", "))
+    };
+    let values: Vec<_> = (0..rows).map(row).collect();
+    let rotate = sql::SQLITE_ROTATE_SESSIONS.replace("{rows}", &values.join(", "));
+    rotate + sql::SQLITE_RETURNING_ID
 }

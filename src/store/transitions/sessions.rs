@@ -1,5 +1,8 @@
 //! Sessions.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use super::accounts::end_all;
 use super::revocations::revoke_status;
 use super::{Outcome, audit};
@@ -15,6 +18,7 @@ use crate::store::connection::{Connection, Param};
 use crate::store::rows::people::Ended;
 use crate::store::rows::{self, people};
 use crate::store::sql;
+use crate::store::together::Sizes;
 
 /// How many parameters one rotation has.
 pub(in crate::store) const ROTATION_PARAMS: usize = 7;
@@ -63,6 +67,29 @@ pub(in crate::store) async fn find_session(
         .fetch(sql::FIND_SESSION, &[id.0.as_slice().into()])
         .await?;
     found.first().map(people::stored_session).transpose()
+}
+
+/// Those of the sessions that are there; [`Sizes::MOST`] at the most, each named once.
+pub(in crate::store) async fn find_sessions(
+    connection: &mut impl Connection,
+    ids: &[SessionId],
+) -> Outcome<HashMap<SessionId, StoredSession>> {
+    static SIZES: LazyLock<Sizes> = LazyLock::new(|| Sizes::new(find_any_of));
+    let statement = SIZES.for_rows(ids.len());
+    let mut params: Vec<Param<'_>> = ids.iter().map(|id| id.0.as_slice().into()).collect();
+    params.resize(statement.rows, Param::Bytes(None));
+    let found = connection.fetch(&statement.text, &params).await?;
+    let read = found.iter().map(|row| {
+        let stored = people::stored_session(row)?;
+        Ok((stored.session.terms.id, stored))
+    });
+    read.collect()
+}
+
+/// The statement for a number of ids.
+fn find_any_of(ids: usize) -> String {
+    let params: Vec<_> = (1..=ids).map(|param| format!("${param}")).collect();
+    sql::FIND_SESSIONS.replace("{ids}", &params.join(", "))
 }
 
 /// One statement and nothing else: it runs outside a transaction.

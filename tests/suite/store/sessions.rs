@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::join_all;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -11,7 +12,7 @@ use tokensmith::domain::device::DeviceLabel;
 use tokensmith::domain::id::{SessionId, UserId};
 use tokensmith::domain::ports::{
     AuthorizationCode, Charge, CodeDigest, LoginSuccess, NewUser, PasswordOrder, Redemption,
-    Rotation, SessionUse, Store, UserChange, UserCreation,
+    Rotation, SessionUse, Store, StoreError, UserChange, UserCreation,
 };
 use tokensmith::domain::revocation::StatusIndex;
 use tokensmith::domain::rotation::{
@@ -157,6 +158,48 @@ on_every_database! {
         let found = store.find_session(begun.terms.id).await.unwrap().unwrap();
         assert!(found.user_is_enabled);
         assert_eq!(store.find_session(SessionId([8; 16])).await.unwrap(), None);
+    }
+}
+
+on_every_database! {
+    async fn many_that_look_for_sessions_at_once_each_get_their_own(database) {
+        let store = database.open().await;
+        let ada = user(1, "ada");
+        store.create_user(&ada, &record(0)).await.unwrap();
+        for number in 1..=40 {
+            begin(&*store, number, 1).await;
+        }
+        // Each four times, and some that are not there.
+        let look = || async {
+            let wanted = (0..200).map(|number| SessionId([number % 50; 16]));
+            let found = wanted.map(|id| {
+                let store = Arc::clone(&store);
+                async move { (id.0[0], store.find_session(id).await) }
+            });
+            join_all(found).await
+        };
+        for (number, found) in look().await {
+            let found = found.unwrap().map(|stored| stored.session);
+            let expected = (1..=40).contains(&number).then(|| session(number, 1));
+            assert_eq!(found, expected, "{number}");
+        }
+        let open = store.pool_use().open;
+        assert!(open <= 3, "they waited for each other, and not for {open} connections");
+
+        // One whose row cannot be read takes no other along.
+        let broken = DeviceLabel::parse("broken").unwrap();
+        store.rename_session(ada.id, SessionId([7; 16]), &broken).await.unwrap();
+        database
+            .execute("UPDATE sessions SET generation = -1 WHERE device = 'broken'")
+            .await;
+        for (number, found) in look().await {
+            if number == 7 {
+                assert!(matches!(found, Err(StoreError::Corrupt(_))), "{found:?}");
+            } else {
+                let is_there = found.unwrap().is_some();
+                assert_eq!(is_there, (1..=40).contains(&number), "{number}");
+            }
+        }
     }
 }
 
