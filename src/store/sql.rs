@@ -564,6 +564,7 @@ pub(super) const SQLITE_ROLLBACK_TO_SAVEPOINT: &str = "ROLLBACK TO transition";
 pub(super) const SQLITE_RELEASE_SAVEPOINT: &str = "RELEASE transition";
 pub(super) const SQLITE_COMMIT: &str = "COMMIT";
 pub(super) const SQLITE_ROLLBACK: &str = "ROLLBACK";
+pub(super) const SQLITE_CHECKPOINT: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 
 /// Rotations of as many different sessions as there are rows of values; a row without an id is none. The
 /// statement of [`ROTATE_SESSION`], with which it stands or falls.

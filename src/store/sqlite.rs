@@ -1,6 +1,7 @@
 //! SQLite as a production store on one machine: write-ahead log, `synchronous = FULL`, one writer
 //! that commits waiting transitions together, and a pool of readers.
 
+mod checkpoints;
 mod rotations;
 mod writer;
 
@@ -12,6 +13,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
+use self::checkpoints::Checkpoints;
 use self::rotations::WaitingRotation;
 use self::writer::{Finished, Job, Request, Run, write_jobs};
 use super::pool::{Keep, Pool};
@@ -30,6 +32,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const WRITER_CACHE: &str = "-16384";
 /// The same for each reader; there are ten.
 const READER_CACHE: &str = "-2048";
+/// Pages in the log with which the writer no longer waits for others to move it.
+const WRITER_CHECKPOINT: &str = "8000";
 /// How many transitions may wait for the writer.
 const QUEUE: usize = 1024;
 pub(super) struct Sqlite {
@@ -67,7 +71,12 @@ impl Sqlite {
         })?;
         let presence = Presence::at(path, company)?;
         migrate(path, &options).await?;
-        let writing = options.clone().pragma("cache_size", WRITER_CACHE);
+        let moving = SqliteConnection::connect_with(&options).await;
+        let checkpoints = Checkpoints::by(moving.map_err(failed)?);
+        let writing = options
+            .clone()
+            .pragma("cache_size", WRITER_CACHE)
+            .pragma("wal_autocheckpoint", WRITER_CHECKPOINT);
         let connection = SqliteConnection::connect_with(&writing)
             .await
             .map_err(failed)?;
@@ -76,7 +85,7 @@ impl Sqlite {
             .pragma("cache_size", READER_CACHE);
         let readers = Pool::of(reading, limits)?;
         let (writer, jobs) = mpsc::channel(QUEUE);
-        tokio::spawn(write_jobs(connection, jobs, metrics));
+        tokio::spawn(write_jobs(connection, checkpoints, jobs, metrics));
         Ok(Self {
             readers,
             writer,

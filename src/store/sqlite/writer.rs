@@ -6,6 +6,7 @@ use futures_util::future::BoxFuture;
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
+use super::checkpoints::Checkpoints;
 use super::rotations::{WaitingRotation, rotate_together};
 use crate::domain::ports::StoreError;
 use crate::store::error::StatementError;
@@ -54,6 +55,7 @@ impl Finished {
 /// The writer: takes whatever waits, runs it in one transaction, commits, and only then answers.
 pub(super) async fn write_jobs(
     mut connection: SqliteConnection,
+    mut checkpoints: Checkpoints,
     mut requests: mpsc::Receiver<Request>,
     metrics: StoreMetrics,
 ) {
@@ -70,13 +72,16 @@ pub(super) async fn write_jobs(
                 Request::Close(closed) => close = Some(closed),
             }
         }
+        let transitions = batch.jobs.len() + batch.rotations.len();
         // When it fails, the waiting callers learn that nothing happened, because their jobs are dropped.
         if let Err(error) = commit_together(&mut connection, batch, &metrics).await {
             tracing::warn!(error = %error, "the database writer could not begin or commit");
             // Fails when there is no transaction to undo.
             let _undone = run(&mut connection, sql::SQLITE_ROLLBACK).await;
         }
+        checkpoints.after(transitions, &mut connection).await;
         if let Some(closed) = close {
+            checkpoints.stop().await;
             if let Err(error) = connection.close().await {
                 tracing::warn!(%error, "the database was not closed cleanly");
             }
