@@ -80,7 +80,9 @@ fn statements_are_written_in_one_file() {
         .filter(|file| !file.ends_with("store/sql.rs"))
         .filter(|file| {
             let text = fs::read_to_string(file).unwrap();
-            let mut code = text
+            // Tests may have tables of their own.
+            let product = text.split("#[cfg(test)]").next().unwrap();
+            let mut code = product
                 .lines()
                 .map(|line| line.split("//").next().unwrap_or_default());
             code.any(|line| verbs.iter().any(|verb| line.contains(verb)))

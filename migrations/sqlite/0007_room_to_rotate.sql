@@ -1,0 +1,1 @@
+-- SQLite changes a row where it is, and needs no room beside it. Both databases have the same migrations.
