@@ -1,7 +1,8 @@
 //! Sessions that are looked for at the same time are read together: the way to the database and back costs more
 //! than a row (docs/decisions/0023).
 
-use std::sync::Arc;
+use std::pin::pin;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -16,7 +17,7 @@ use crate::domain::ports::{StoreError, StoredSession};
 
 /// How many statements may be under way. Who comes first goes alone, and who comes while so many are gone
 /// goes together.
-const UNDER_WAY: usize = 2;
+const UNDER_WAY: usize = 4;
 /// How many may wait; no more are let through to the database at all.
 const QUEUE: usize = 1_024;
 
@@ -25,6 +26,7 @@ pub(super) struct SessionReads<D> {
     database: Arc<D>,
     turns: Arc<Semaphore>,
     waiting: mpsc::Sender<Wanted>,
+    patience: Duration,
 }
 
 /// A session that somebody waits for.
@@ -37,30 +39,40 @@ impl<D: Database> SessionReads<D> {
     pub(super) fn of(database: &Arc<D>, limits: StoreLimits) -> Self {
         let turns = Arc::new(Semaphore::new(UNDER_WAY));
         let (waiting, wanted) = mpsc::channel(QUEUE);
+        // Half of the time that everybody has: then there is some left to ask alone.
+        let patience = limits.timeout / 2;
         let company = Company {
-            database: Arc::clone(database),
+            database: Arc::downgrade(database),
             turns: Arc::clone(&turns),
-            limit: limits.timeout,
+            patience,
         };
         tokio::spawn(company.read(wanted));
         Self {
             database: Arc::clone(database),
             turns,
             waiting,
+            patience,
         }
     }
 
     pub(super) async fn find(&self, id: SessionId) -> Result<Option<StoredSession>, StoreError> {
-        if let Ok(_turn) = self.turns.try_acquire() {
-            return self.find_alone(id).await;
+        if let Ok(turn) = self.turns.try_acquire() {
+            let mut read = pin!(self.find_alone(id));
+            if let Ok(found) = timeout(self.patience, read.as_mut()).await {
+                return found;
+            }
+            // A connection that has died without a word does not keep those who come next.
+            drop(turn);
+            return read.await;
         }
         let (found, answer) = oneshot::channel();
-        let _sent = self.waiting.send(Wanted { id, found }).await;
-        match answer.await {
-            Ok(found) => Ok(found),
-            // It could not be read in company: alone it is told why.
-            Err(_) => self.find_alone(id).await,
+        if self.waiting.send(Wanted { id, found }).await.is_ok()
+            && let Ok(found) = answer.await
+        {
+            return Ok(found);
         }
+        // It could not be read in company: alone it is told why.
+        self.find_alone(id).await
     }
 
     async fn find_alone(&self, id: SessionId) -> Result<Option<StoredSession>, StoreError> {
@@ -73,9 +85,10 @@ impl<D: Database> SessionReads<D> {
 
 /// Reads what waits.
 struct Company<D> {
-    database: Arc<D>,
+    /// The store ends when whoever uses it is done, and not when this is.
+    database: Weak<D>,
     turns: Arc<Semaphore>,
-    limit: Duration,
+    patience: Duration,
 }
 
 impl<D: Database> Company<D> {
@@ -85,6 +98,9 @@ impl<D: Database> Company<D> {
             let Ok(turn) = Arc::clone(&self.turns).acquire_owned().await else {
                 return;
             };
+            let Some(database) = self.database.upgrade() else {
+                return;
+            };
             // Whoever has come until now, and has not given up: they are told what is so after they have asked.
             let others = std::iter::from_fn(|| waiting.try_recv().ok());
             let together: Vec<Wanted> = std::iter::once(first)
@@ -92,12 +108,10 @@ impl<D: Database> Company<D> {
                 .filter(|one| !one.found.is_closed())
                 .take(Sizes::MOST)
                 .collect();
-            let read = read_together(Arc::clone(&self.database), together);
-            let limit = self.limit;
-            // A connection that has died without a word does not keep those who come next.
+            let patience = self.patience;
             tokio::spawn(async move {
                 let _turn = turn;
-                let _gave_up = timeout(limit, read).await;
+                let _gave_up = timeout(patience, read_together(database, together)).await;
             });
         }
     }

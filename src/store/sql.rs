@@ -552,7 +552,7 @@ statements! {
         "UPDATE audit_records SET sequence = $2, hash = $3 WHERE id = $1 AND sequence IS NULL";
 }
 
-/// Sessions with any of several ids, of which those that are `NULL` are none.
+/// Sessions with any of several ids.
 pub(super) const FIND_SESSIONS: &str = find_sessions!("IN ({ids})");
 
 // --- What only one of the databases needs ------------------------------------------------------

@@ -2,8 +2,9 @@
 //!
 //! SQLite does that inside a commit, whenever the log has grown by a thousand pages: with millions of sessions
 //! these are a thousand places of the file, and whoever waits for the writer waits for all of them
-//! (docs/decisions/0023). A connection of its own does it beside the writer. The log begins anew only when nothing in
-//! it is missing from the file, and meanwhile the writer has added some pages; those it moves by itself.
+//! (docs/decisions/0025). A connection of its own does it beside the writer. The log begins anew only when nothing in
+//! it is missing from the file, and meanwhile the writer has added some pages: so it ends what the other has
+//! begun, and with that the file is made durable.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,9 +22,12 @@ const AFTER: usize = 1_000;
 pub(super) struct Checkpoints {
     /// Transitions since the last one was asked for.
     committed: usize,
+    /// The other was asked, and what it did is not ended yet. Two at a time would find each other in the way, and
+    /// the log would never begin anew.
+    is_under_way: bool,
     asked: mpsc::Sender<()>,
-    /// Most of the log is in the file.
-    is_moved: Arc<AtomicBool>,
+    /// The other is done, or could do nothing.
+    has_ended: Arc<AtomicBool>,
     other: JoinHandle<()>,
 }
 
@@ -31,12 +35,17 @@ impl Checkpoints {
     /// Takes a connection that nobody else uses.
     pub(super) fn by(connection: SqliteConnection) -> Self {
         let (asked, requests) = mpsc::channel(1);
-        let is_moved = Arc::new(AtomicBool::new(false));
-        let other = tokio::spawn(move_when_asked(connection, requests, Arc::clone(&is_moved)));
+        let has_ended = Arc::new(AtomicBool::new(false));
+        let other = tokio::spawn(move_when_asked(
+            connection,
+            requests,
+            Arc::clone(&has_ended),
+        ));
         Self {
             committed: 0,
+            is_under_way: false,
             asked,
-            is_moved,
+            has_ended,
             other,
         }
     }
@@ -44,11 +53,12 @@ impl Checkpoints {
     /// Called between two transactions of the writer.
     pub(super) async fn after(&mut self, transitions: usize, writer: &mut SqliteConnection) {
         self.committed += transitions;
-        if self.is_moved.swap(false, Ordering::AcqRel) {
+        if self.has_ended.swap(false, Ordering::AcqRel) {
             checkpoint(writer).await;
+            self.is_under_way = false;
         }
-        // While one is under way, the next one waits.
-        if self.committed >= AFTER && self.asked.try_send(()).is_ok() {
+        if self.committed >= AFTER && !self.is_under_way && self.asked.try_send(()).is_ok() {
+            self.is_under_way = true;
             self.committed = 0;
         }
     }
@@ -64,28 +74,26 @@ impl Checkpoints {
 async fn move_when_asked(
     mut connection: SqliteConnection,
     mut requests: mpsc::Receiver<()>,
-    is_moved: Arc<AtomicBool>,
+    has_ended: Arc<AtomicBool>,
 ) {
     while requests.recv().await.is_some() {
-        let done = checkpoint(&mut connection).await;
-        is_moved.store(done, Ordering::Release);
+        checkpoint(&mut connection).await;
+        has_ended.store(true, Ordering::Release);
     }
     if let Err(error) = connection.close().await {
         tracing::warn!(%error, "a connection to the database was not closed cleanly");
     }
 }
 
-/// Moves as much as can be moved without making anybody wait; answers whether it went well.
-async fn checkpoint(connection: &mut SqliteConnection) -> bool {
+/// Moves as much as can be moved without making anybody wait.
+async fn checkpoint(connection: &mut SqliteConnection) {
     let done = sqlx::query(sql::SQLITE_CHECKPOINT)
         .execute(connection)
         .await;
     if let Err(error) = done {
         // Nothing is lost: it is all in the log, and the writer tries again when that has grown.
         tracing::warn!(%error, "the log of the database could not be moved into its file");
-        return false;
     }
-    true
 }
 
 #[cfg(test)]

@@ -77,7 +77,9 @@ pub(in crate::store) async fn find_sessions(
     static SIZES: LazyLock<Sizes> = LazyLock::new(|| Sizes::new(find_any_of));
     let statement = SIZES.for_rows(ids.len());
     let mut params: Vec<Param<'_>> = ids.iter().map(|id| id.0.as_slice().into()).collect();
-    params.resize(statement.rows, Param::Bytes(None));
+    // Whoever is named twice is found once.
+    let last = params.last().copied().unwrap_or(Param::Bytes(None));
+    params.resize(statement.rows, last);
     let found = connection.fetch(&statement.text, &params).await?;
     let read = found.iter().map(|row| {
         let stored = people::stored_session(row)?;
