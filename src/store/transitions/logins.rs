@@ -19,8 +19,9 @@ pub(in crate::store) async fn charge_attempt(
     keys: &[(ThrottleKey, ThrottlePolicy)],
     now: Timestamp,
 ) -> Outcome<Charge> {
-    /// How often others may count in between before this attempt has to wait.
-    const TRIES: usize = 5;
+    /// How often others may count in between before this attempt has to wait. Each login counts twice, before and
+    /// after the password; and people who share an address, such as an office, may come together.
+    const TRIES: usize = 20;
     // In one order, so that two attempts never wait for each other.
     let mut keys = keys.to_vec();
     keys.sort_by_key(|(key, _)| *key);
